@@ -233,8 +233,9 @@ def _export_gguf(
     from ..compiler.exports import gguf_file
     from ..compiler.exports.architecture import origin_metadata
     from ..compiler.exports.gguf_tokenizer import gguf_tokenizer
+    from ..compiler.exports.granite_hybrid import as_granite
 
-    configuration, tensors = _described(content, decoded)
+    configuration, tensors = as_granite(*_described(content, decoded))
     if dtype == ORIGINAL:
         sizes: dict[str, int] = {}
         for tensor in tensors:

@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import CheckpointError
 from .configuration import Configuration
 from .gguf_names import ARCHITECTURES, part_of
+from .gguf_own_words import OWN_KEYS, constants_of_llama_cpp, kinds_of_layers
 
 SOURCE = "its GGUF metadata"
 KEYS = {  # after "ARCHITECTURE."
@@ -46,7 +47,12 @@ GPT2_NAMES = {
     "layer_norm_eps": "layer_norm_epsilon",
 }
 NEOX_NAMES = {"rope_theta": "rotary_emb_base", "partial_rotary_factor": "rotary_pct"}
-RENAMED = {"gpt2": GPT2_NAMES, "gptneox": NEOX_NAMES}  # by architecture, whose class in transformers reads no others
+RENAMED = {  # by architecture, whose class in transformers reads no others
+    "gpt2": GPT2_NAMES,
+    "gptneox": NEOX_NAMES,
+    "lfm2": {"rms_norm_eps": "norm_eps"},
+    "nemotron": {"layer_norm_eps": "norm_eps"},
+}
 ACTIVATIONS = {  # which llama.cpp computes for an architecture, under Hugging Face's key
     "gemma": {"hidden_activation": "gelu_pytorch_tanh"},
     "gemma2": {"hidden_activation": "gelu_pytorch_tanh"},
@@ -54,6 +60,8 @@ ACTIVATIONS = {  # which llama.cpp computes for an architecture, under Hugging F
     "gpt2": {"activation_function": "gelu_new"},
     "gptneox": {"hidden_act": "gelu"},
     "phi2": {"hidden_act": "gelu_new"},
+    "arcee": {"hidden_act": "relu2"},
+    "nemotron": {"hidden_act": "relu2"},
 }
 SILU = {"hidden_act": "silu"}  # of all others here
 LOCAL_ROPE_BASE = 10_000.0  # of Gemma 3's layers with a window, where llama.cpp has it as a constant
@@ -76,10 +84,15 @@ ATTENTION_BIAS = {"attention_bias": {"attn_q", "attn_k", "attn_v", "attn_qkv", "
 ALL_BIASES = ATTENTION_BIAS | {"mlp_bias": {"ffn_gate", "ffn_up", "ffn_down"}}
 BIASES = {  # by architecture, the keys that Hugging Face's class asks, and of which parts they say that there is one
     **dict.fromkeys(("qwen3", "gemma", "gemma2", "gemma3", "olmo2"), ATTENTION_BIAS),
-    **dict.fromkeys(("llama", "smollm3"), ALL_BIASES),
+    **dict.fromkeys(("llama", "smollm3", "granite", "nemotron"), ALL_BIASES),
     "stablelm": {"use_qkv_bias": {"attn_q", "attn_k", "attn_v"}},
 }
-ROTATE_PARTLY = ("gptneox", "phi2", "stablelm")  # Hugging Face's classes assume a part where nothing is said
+ROTATE_PARTLY = (
+    "gptneox",
+    "phi2",
+    "stablelm",
+    "nemotron",
+)  # Hugging Face's classes assume a part where nothing is said
 SCALED_BY_WIDTH = {"gemma2": 46, "gemma3": 62}  # layers of the one size whose scores llama.cpp scales by width / heads
 SMOLLM3_ROTATES_NOT_EVERY = 4  # a constant of llama.cpp, too
 
@@ -100,6 +113,7 @@ def gguf_configuration(
             f"{', '.join(ARCHITECTURES)}"
         )
     own = {name.removeprefix(f"{architecture}."): value for name, value in metadata.items()}
+    own, kinds = kinds_of_layers(own, path) if architecture == "lfm2" else (own, {})
     own |= {name: _one(own[name], name, path) for name in SINGLE if name in own}
     if own.get("expert_count"):
         raise CheckpointError(f"{path} is a mixture of {own['expert_count']} experts, which no frontend knows")
@@ -109,10 +123,11 @@ def gguf_configuration(
     values |= {ours: _one(own[theirs], theirs, path) for theirs, ours in KEYS.items() if theirs in own}
     if "num_attention_heads" in values:
         values.setdefault("num_key_value_heads", values["num_attention_heads"])
+    values |= {ours: _one(own[theirs], theirs, path) for theirs, ours in _own_keys(architecture, own).items()} | kinds
     values |= {name: None for name in NONE_IS_ZERO if values.get(name) == 0}
     values |= {ours: metadata[theirs] for theirs, ours in TOKENIZER_KEYS.items() if theirs in metadata}
     values |= {"tie_word_embeddings": "output.weight" not in names, **ACTIVATIONS.get(architecture, SILU)}
-    values |= _rotation(own, values, factors, path) | _of_architecture(architecture, own, values)
+    values |= _rotation(own, values, factors, path) | _of_architecture(architecture, own, values, path)
     values |= _biases(architecture, names)
     renamed = RENAMED.get(architecture, {})
     return Configuration({renamed.get(name, name): value for name, value in values.items()}, SOURCE)
@@ -184,7 +199,14 @@ def _scaling(own: Mapping[str, object], factors: Mapping[str, np.ndarray], path:
     return {"rope_type": kind, "factor": factor, **found}
 
 
-def _of_architecture(architecture: str, own: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+def _own_keys(architecture: str, own: Mapping[str, object]) -> dict[str, str]:
+    """Keys of one architecture that a file has; 0 means none."""
+    return {theirs: ours for theirs, ours in OWN_KEYS.get(architecture, {}).items() if own.get(theirs)}
+
+
+def _of_architecture(
+    architecture: str, own: Mapping[str, object], values: Mapping[str, object], path: Path
+) -> dict[str, object]:
     """What Hugging Face's configuration says of one architecture and llama.cpp knows from its name."""
     layers = values.get("num_hidden_layers", 0)
     count = layers if isinstance(layers, int) and layers <= MOST_LAYERS else 0  # more than the tensors is refused later
@@ -199,7 +221,7 @@ def _of_architecture(architecture: str, own: Mapping[str, object], values: Mappi
         return {"pad_token_id": None}  # else one beyond a vocabulary that is smaller than Phi-3's
     if architecture == "smollm3":
         return {"no_rope_layers": [int((n + 1) % SMOLLM3_ROTATES_NOT_EVERY != 0) for n in range(count)]}
-    return {}
+    return constants_of_llama_cpp(architecture, own, values, count, path)
 
 
 def _scale(architecture: str, values: Mapping[str, object]) -> dict[str, object]:

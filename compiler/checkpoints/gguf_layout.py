@@ -30,6 +30,8 @@ def to_hugging_face(
         return values - np.float32(architecture.gain_offset)
     if part in architecture.transposed and values.ndim == 2:
         return np.ascontiguousarray(values.T)
+    if part in architecture.flat and values.ndim == 2:
+        return values[:, None]
     if part in architecture.fused_by_head:
         return _by_head(values, _whole_heads(len(values), heads["attn_q"], 3, name, source))
     if architecture.permuted and part in ("attn_q", "attn_k"):
@@ -46,6 +48,8 @@ def to_gguf(
         return values + np.float32(architecture.gain_offset)
     if part in architecture.transposed and values.ndim == 2:
         return np.ascontiguousarray(values.T)
+    if part in architecture.flat and values.ndim == 3:
+        return values[:, 0]
     if part in architecture.fused_by_head:
         return _by_part(values, _whole_heads(len(values), heads["attn_q"], 3, name, source))
     if architecture.permuted and part in ("attn_q", "attn_k"):

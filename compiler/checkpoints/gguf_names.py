@@ -25,6 +25,8 @@ class GgufArchitecture:
     permuted : whether rows of queries and keys stand in the order of interleaved rotations
     gain_offset : what was added to the gain of every norm
     transposed : parts whose matrices Hugging Face stores transposed (Conv1D)
+    biased : whether any tensor may have a bias
+    flat : parts that Hugging Face stores as [n, 1, m], GGUF as [n, m]
     fused_by_head : parts in which Hugging Face has queries, keys and values head by head, GGUF one after the other
     """
 
@@ -36,11 +38,15 @@ class GgufArchitecture:
     gain_offset: float = 0.0
     transposed: frozenset[str] = field(default_factory=frozenset)
     fused_by_head: frozenset[str] = field(default_factory=frozenset)
+    flat: frozenset[str] = field(default_factory=frozenset)
+    biased: bool = True
 
     def hugging_face_name(self, name: str) -> str | None:
         """The name of a GGUF tensor by Hugging Face; None when the architecture has no such tensor."""
         stem, ending = _without_ending(name)
         match = LAYER.fullmatch(stem)
+        if ending == ".bias" and not self.biased:
+            return None
         if match is None:
             return f"{self.outer[stem]}{ending}" if stem in self.outer else None
         return f"{self.layers}{match[1]}.{self.parts[match[2]]}{ending}" if match[2] in self.parts else None
@@ -49,6 +55,8 @@ class GgufArchitecture:
         """The inverse of `hugging_face_name`."""
         stem, ending = _without_ending(name)
         outer = {theirs: ours for ours, theirs in self.outer.items()}
+        if ending == ".bias" and not self.biased:
+            return None
         if stem in outer:
             return f"{outer[stem]}{ending}"
         match = re.fullmatch(re.escape(self.layers) + r"(\d{1,4})\.(.+)", stem)
@@ -117,6 +125,16 @@ NEOX_OUTER = {
     "output": "embed_out",
 }
 PHI2_OUTER = OUTER | {"output_norm": "model.final_layernorm"}
+UNGATED = {"ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+HUNYUAN_NORMS = {"attn_q_norm": "self_attn.query_layernorm", "attn_k_norm": "self_attn.key_layernorm"}
+LFM2 = {
+    **{"attn_norm": "operator_norm", "ffn_norm": "ffn_norm", "attn_output": "self_attn.out_proj"},
+    **{"attn_q_norm": "self_attn.q_layernorm", "attn_k_norm": "self_attn.k_layernorm"},
+    **{"ffn_gate": "feed_forward.w1", "ffn_up": "feed_forward.w3", "ffn_down": "feed_forward.w2"},
+    **{"shortconv.conv": "conv.conv", "shortconv.in_proj": "conv.in_proj", "shortconv.out_proj": "conv.out_proj"},
+}
+LFM2_OUTER = {"token_embd": "model.embed_tokens", "token_embd_norm": "model.embedding_norm", "output": "lm_head"}
+OLMO = {part: name for part, name in (ATTENTION | GATED).items() if not part.endswith("norm")}
 LAYERS = "model.layers."
 LLAMA_PARTS = ATTENTION | BEFORE_MLP | GATED
 GPT2_MATRICES = frozenset({"attn_qkv", "attn_output", "ffn_up", "ffn_down"})
@@ -124,6 +142,17 @@ GPT2_MATRICES = frozenset({"attn_qkv", "attn_output", "ffn_up", "ffn_down"})
 ARCHITECTURES = {
     "llama": GgufArchitecture("llama", OUTER, LAYERS, LLAMA_PARTS, permuted=True),
     "smollm3": GgufArchitecture("smollm3", OUTER, LAYERS, LLAMA_PARTS, permuted=True),
+    "granite": GgufArchitecture("granite", OUTER, LAYERS, LLAMA_PARTS, permuted=True),
+    "minicpm": GgufArchitecture("minicpm", OUTER, LAYERS, LLAMA_PARTS, permuted=True, biased=False),
+    "olmo": GgufArchitecture("olmo", OUTER, LAYERS, OLMO, permuted=True, biased=False),
+    "arcee": GgufArchitecture("arcee", OUTER, LAYERS, ATTENTION | BEFORE_MLP | UNGATED, permuted=True, biased=False),
+    "ernie4_5": GgufArchitecture("ernie4_5", OUTER, LAYERS, LLAMA_PARTS, biased=False),
+    "hunyuan-dense": GgufArchitecture("hunyuan_v1_dense", OUTER, LAYERS, LLAMA_PARTS | HUNYUAN_NORMS, biased=False),
+    "exaone4": GgufArchitecture("exaone4", OUTER, LAYERS, OLMO | HEAD_NORMS | AFTER_BOTH, biased=False),
+    "lfm2": GgufArchitecture(
+        "lfm2", LFM2_OUTER, LAYERS, ATTENTION | LFM2, flat=frozenset({"shortconv.conv"}), biased=False
+    ),
+    "nemotron": GgufArchitecture("nemotron", OUTER, LAYERS, ATTENTION | BEFORE_MLP | UNGATED, gain_offset=1.0),
     "qwen2": GgufArchitecture("qwen2", OUTER, LAYERS, LLAMA_PARTS),
     "qwen3": GgufArchitecture("qwen3", OUTER, LAYERS, LLAMA_PARTS | HEAD_NORMS),
     "olmo2": GgufArchitecture("olmo2", OUTER, LAYERS, ATTENTION | GATED | HEAD_NORMS | AFTER_BOTH),

@@ -95,8 +95,9 @@ def complete_configuration(
             ".pt file"
         )
     known = {} if model is None else model.architecture
-    names = TOLD_BY_SHAPES if configuration.get("model_type") in LLAMA_FAMILIES else (TIED,)
-    unsaid = {name: known[name] for name in names if name in known and configuration.get(name) is None}
+    llama = LLAMA_FAMILIES.get(str(configuration.get("model_type")))
+    theirs = {name: name for name in (TIED,)} if llama is None else {n: llama.keys.get(n, n) for n in TOLD_BY_SHAPES}
+    unsaid = {name: known[n] for n, name in theirs.items() if n in known and name and configuration.get(name) is None}
     return {**configuration, **({} if configuration.get("model_type") in MULTIMODAL else unsaid)}
 
 

@@ -24,6 +24,7 @@ from .rounding import Rounding, compare_rounded
 
 Kind = gguf.GGMLQuantizationType
 KINDS = {"float32": Kind.F32, "float16": Kind.F16, "bfloat16": Kind.BF16, "q8_0": Kind.Q8_0}
+CONVOLUTION = "shortconv.conv.weight"  # which llama.cpp computes with in float32 alone
 FILE_TYPES = {
     "float32": gguf.LlamaFileType.ALL_F32,
     "float16": gguf.LlamaFileType.MOSTLY_F16,
@@ -38,7 +39,7 @@ def gguf_tensors(configuration: Mapping[str, object], tensors: Sequence[ModelTen
     architecture = ARCHITECTURES[name]
     heads = {
         "attn_q": int(metadata[f"{name}.attention.head_count"]),
-        "attn_k": int(metadata[f"{name}.attention.head_count_kv"]),
+        "attn_k": int(np.max(metadata[f"{name}.attention.head_count_kv"])),
     }
     named = {tensor.name: architecture.gguf_name(tensor.name) for tensor in tensors}
     unknown = [ours for ours, theirs in named.items() if theirs is None]
@@ -99,6 +100,7 @@ def tensor_kinds(tensors: Mapping[str, np.ndarray], dtype: str) -> dict[str, Kin
         raise OutputError(f"a GGUF file's dtype is one of {', '.join(KINDS)}")
     block, _ = gguf.GGML_QUANT_SIZES[KINDS[dtype]]
     plain = {name for name, values in tensors.items() if values.ndim < 2 or values.shape[-1] % block}
+    plain |= {name for name in tensors if name.endswith(CONVOLUTION)}
     return {name: Kind.F32 if name in plain else KINDS[dtype] for name in tensors}
 
 

@@ -14,8 +14,17 @@ import numpy as np
 from ...errors import OutputError
 from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED, SCALED_BY_WIDTH
 from ..checkpoints.gguf_names import ARCHITECTURES
-from ..frontends.llama_configuration import SLIDING, rope_settings
+from ..checkpoints.gguf_own_words import (
+    EXAONE_LAYERS_WITH_WINDOWS,
+    OWN_KEYS,
+    base_of_hunyuan,
+    key_heads,
+    length_of_lfm2,
+    scales_of_minicpm,
+)
+from ..frontends.llama_configuration import rope_settings
 from ..frontends.llama_families import FAMILIES, MULTIMODAL
+from ..frontends.llama_layers import SLIDING
 from .gguf_agreement import refuse_another_model
 
 ALIASES = {
@@ -41,6 +50,7 @@ GELUS = {  # which llama.cpp computes where Hugging Face has a choice
     "stablelm": ("hidden_act", ("silu",)),
 }
 MISTRAL_WINDOW = 4096  # unless the file says null
+FILLED_BY_HEADS = ("exaone4", "nemotron")  # whose width is that of all queries
 WITHOUT_ROTATION = ("gpt2",)
 WINDOWED = ("gemma2", "gemma3")  # architectures whose windows llama.cpp computes
 
@@ -59,6 +69,10 @@ def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, o
     values = _values(architecture, configuration)
     _refuse_other_constants(architecture, values)
     metadata = {f"{architecture}.{theirs}": values[ours] for theirs, ours in KEYS.items() if ours in values}
+    own = OWN_KEYS.get(architecture, {})
+    metadata |= {f"{architecture}.{theirs}": values[ours] for theirs, ours in own.items() if values.get(ours)}
+    if architecture == "minicpm":
+        metadata |= {f"{architecture}.{name}": value for name, value in scales_of_minicpm(values).items()}
     metadata[f"{architecture}.attention.value_length"] = values["head_dim"]
     if architecture not in WITHOUT_ROTATION:
         rotated = int(values["head_dim"] * float(values.get("partial_rotary_factor", 1)))
@@ -77,6 +91,8 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     theirs = {old: new for new, old in RENAMED.get(architecture, {}).items()}
     values = {theirs.get(name, name): value for name, value in configuration.items() if value is not None}
     rope = rope_settings(values)
+    if architecture == "hunyuan-dense":
+        rope = {**rope, **base_of_hunyuan(rope, values)}
     values |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
     local = (values.get("rope_parameters") or {}).get(SLIDING) or {}
     values |= {"rope_local_base_freq": local["rope_theta"]} if "rope_theta" in local else {}
@@ -88,6 +104,8 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
         raise OutputError(f"the artifact's configuration does not say {', '.join(missing)}, which a GGUF file needs")
     values.setdefault("num_key_value_heads", values["num_attention_heads"])
     values.setdefault("head_dim", values["hidden_size"] // values["num_attention_heads"])
+    if architecture == "lfm2":
+        values |= {"num_key_value_heads": key_heads(values), "intermediate_size": length_of_lfm2(values)}
     values.setdefault("intermediate_size", 4 * values["hidden_size"])
     values.setdefault("max_position_embeddings", 2048)
     return values
@@ -99,14 +117,17 @@ def _defaults(architecture: str, model_type: str) -> Mapping[str, object]:
     if family is None:
         return DEFAULTS[architecture]
     head = {} if family.head_dim is None else {"head_dim": family.head_dim}
-    return {"rms_norm_eps": family.epsilon, "rope_theta": family.rope_theta, **head}
+    own = {**OWN_KEYS.get(architecture, {}), "": "partial_rotary_factor"}.values()
+    said = {name: family.assumes[name] for name in own if name in family.assumes}
+    epsilon = "layer_norm_eps" if family.layer_norms else "rms_norm_eps"
+    return {epsilon: family.epsilon, "rope_theta": family.rope_theta, **head, **said}
 
 
 def _scaling(values: Mapping[str, object]) -> dict[str, object]:
     """Scaled rotations, as far as GGUF has words for them; the factors of "llama3" and "longrope" are tensors."""
     scaling = rope_settings(values)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
-    if kind in ("default", "llama3"):
+    if kind in ("default", "llama3") or scaling.get("alpha"):  # of which the base has taken account
         return {}
     if kind not in ("linear", "yarn"):
         raise OutputError(f"rotations scaled by {kind!r} cannot be written to a GGUF file")
@@ -138,6 +159,11 @@ def _refuse_other_constants(architecture: str, values: Mapping[str, object]) -> 
     used = values.get("use_sliding_window", architecture in ("llama", "phi3"))
     if architecture not in WINDOWED and window and used and window < longest:
         raise OutputError(f"llama.cpp has no sliding window of {window} for {architecture}; write a folder")
+    if architecture == "exaone4" and values["num_hidden_layers"] == EXAONE_LAYERS_WITH_WINDOWS:
+        raise OutputError("llama.cpp has windows in an exaone4 of 64 layers, whatever a GGUF file says; write a folder")
+    width, heads = values["hidden_size"], values["num_attention_heads"]
+    if architecture in FILLED_BY_HEADS and values["head_dim"] * heads != width:
+        raise OutputError(f"llama.cpp's {architecture} has heads of {width // heads} in a stream of {width} alone")
     head = values["head_dim"]
     if SCALED_BY_WIDTH.get(architecture) == values["num_hidden_layers"]:
         head = values["hidden_size"] // values["num_attention_heads"]

@@ -21,14 +21,24 @@ from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
 from .biases import refuse_unread
 from .gpt_configuration import family_told, unread_settings
-from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
+from .gpt_families import BY_HEAD, FAMILIES, GROUPED, IN_FOUR, MODEL_TYPES
 from .gpt_found_resolution import has_norm_biases, read_by_words
 from .gpt_heads import is_gain
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
 from .gpt_shapes import check_shapes, is_turned, is_turned_head, recognized
-from .layouts import BY_KIND, FLAT, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
+from .layouts import (
+    BY_KIND,
+    FLAT,
+    TRANSPOSED,
+    joined_heads,
+    kinds_of_blocks,
+    rows_by_kind,
+    same_name,
+    stored_name,
+    stored_tensors,
+)
 from .parts import add_one, split_bank, split_rows
 
 TAKEN_FOR_LAYER_NORM = (
@@ -111,6 +121,11 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
         keys, queries = h.num_key_value_heads * h.head_width, h.num_attention_heads * h.head_width
         if part == FUSED and BY_HEAD in (family.fused, h.fused_by_head and BY_HEAD) and keys == queries:
             name, values = name + BY_KIND, rows_by_kind(values, h.num_attention_heads)
+        if part == FUSED and family.fused == IN_FOUR:
+            name, values = kinds_of_blocks(name, values, 4, "qvk")
+        if part == FUSED and family.fused == GROUPED:
+            of_one = h.num_attention_heads // h.num_key_value_heads
+            name, values = kinds_of_blocks(name, values, h.num_key_value_heads, "q" * of_one + "kv")
         rows = {"query": queries, "key": keys, "value": keys}
         if part in JOINED:
             read |= split_rows(name, values, [rows.get(each, h.intermediate_size) for each in JOINED[part]])

@@ -15,7 +15,7 @@ from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
 from ..checkpoints.settings_of_code import OF_A_TRAINING, changes_the_model, says_something, unread
 from .agreement import refuse_foreign, refuse_zeros
-from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
+from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES, NORMS_OF_HEADS
 from .gpt_own_words import in_one_vocabulary, is_known, meanings
 
 ALIASES = {
@@ -26,8 +26,10 @@ ALIASES = {
     "num_heads": "num_attention_heads",
     "n_inner": "intermediate_size",
     "ffn_dim": "intermediate_size",
+    "ffn_hidden_size": "intermediate_size",
     "activation": "hidden_act",
     "activation_function": "hidden_act",
+    "afn": "hidden_act",
     "layer_norm_epsilon": "layer_norm_eps",
     "norm_epsilon": "layer_norm_eps",
     "rotary_dim": "rotary_dims",
@@ -36,6 +38,7 @@ ALIASES = {
     "partial_rotary_factor": "rotary_share",
     "rotary_emb_base": "rope_theta",
     "use_parallel_residual": "parallel_residual",
+    "parallel_attn": "parallel_residual",
     "do_layer_norm_before": "norm_first",
     "scale_attn_weights": "scale_attention",
     "scale_attn_by_inverse_layer_idx": "scale_by_layer",
@@ -65,13 +68,14 @@ ACTIVATIONS = {
     "gelu_new": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "relu": "relu",
     "relu2": "relu_squared",
     "silu": "silu",
     "swish": "silu",
 }
 OF_NO_FUNCTION = ("bos_token_id", "eos_token_id", "pad_token_id", "model_type", "frontend", "family", "multiple_of")
-NORMS_OF_HEADS = "qk_layernorm"
 SIZES_OF_NANOGPT = {"n_layer", "n_head", "n_embd"}
 
 
@@ -131,15 +135,19 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     values = {name: value for name, value in configuration.values.items() if value is not None}
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     rope = rope if isinstance(rope, Mapping) else {}
-    _refuse(values, rope, configuration.source, FAMILIES[family].is_found)
+    read = FAMILIES[family].is_found or NORMS_OF_HEADS in FAMILIES[family].keys
+    _refuse(values, rope, configuration.source, read)
     keys, fixed = FAMILIES[family].keys, FAMILIES[family].fixed
     if FAMILIES[family].is_found:
         stated = {name: value for name, value in configuration.stated.items() if value is not None}
         values = in_one_vocabulary({**stated, **values})
         keys = {*ALIASES, *ALIASES.values(), *SAME_NAME, *meanings()}
     told = _named(values, rope, keys)
+    if NORMS_OF_HEADS in FAMILIES[family].keys and NORMS_OF_HEADS in told:
+        told["query_key_norm"] = "layer_norm" if told.pop(NORMS_OF_HEADS) else "none"
     if "hidden_act" in told:
-        told["hidden_act"] = _activation(told["hidden_act"], configuration.source)
+        found = "gelu_new" if family == "openai-gpt" and told["hidden_act"] == "gelu" else told["hidden_act"]
+        told["hidden_act"] = _activation(found, configuration.source)
     if "sliding_window" in told and "sliding_window" not in fixed:
         refuse_zeros(values, ("sliding_window", "window_size"), configuration.source)
     if configuration.values.get("sliding_window", 0) is None and (not keys or "sliding_window" in keys):
@@ -165,15 +173,17 @@ def _named(values: Mapping[str, object], rope: Mapping[str, object], keys: Colle
     return told
 
 
-def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str, is_found: bool) -> None:
+def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str, norms_are_read: bool) -> None:
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
         raise CheckpointError(f"{source} scales the rotations ({kind!r} rope scaling), which no GPT family here does")
-    if values.get(NORMS_OF_HEADS) and not is_found:
+    if values.get(NORMS_OF_HEADS) and not norms_are_read:
         raise CheckpointError(
             f"{source} says {NORMS_OF_HEADS}: a LayerNorm of each head, which is read of people's own code alone; "
             'where all heads share one, say frontend = "gpt" and family = "handwritten" in an --architecture file'
         )
+    if values.get("alibi"):
+        raise CheckpointError(f"{source} says alibi: its attention adds ALiBi biases, which no instruction computes")
     if "quantization_config" in values:
         raise CheckpointError(f"{source} says that the weights are quantized; give the model before that")
 

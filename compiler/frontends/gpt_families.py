@@ -17,6 +17,7 @@ from .gpt_found_names import FoundNaming
 from .gpt_names import FUSED, MAPS, NORMS, SPLIT, Naming
 
 STACKED, BY_HEAD = "stacked", "by_head"  # rows of a fused map: all queries first, or head by head if as many as keys
+IN_FOUR, GROUPED = "in_four", "grouped"  # or four blocks of queries, values and keys; or by head of keys
 MARK_OF_NANOGPT = "bias"  # a key that nanoGPT's model_args have and minGPT's configuration has not
 PLAIN: Mapping[str, object] = {  # what most of the families do
     "rotary_dims": 0,
@@ -60,6 +61,7 @@ class Family:
     boundary_token : what begins a document where the configuration does not say and the vocabulary has it
     keys : what its code reads of a configuration, where several names mean one hyperparameter; empty: whatever is known
     biases : which parts have a bias where not all have one; "head" is the map that makes the logits
+    other_naming : what the tensors of some of its models are called
     marks : of a family whose names are found, ends of names that together tell it from the others
     """
 
@@ -76,6 +78,7 @@ class Family:
     keys: frozenset[str] = frozenset()
     biases: Mapping[str, Rule] = field(default_factory=lambda: WITHOUT_HEAD)
     marks: tuple[str, ...] = ()
+    other_naming: Naming | None = None
 
     @property
     def is_found(self) -> bool:
@@ -83,6 +86,7 @@ class Family:
         return isinstance(self.naming, FoundNaming)
 
 
+NORMS_OF_HEADS = "qk_layernorm"
 SIZES = "vocab_size hidden_size num_hidden_layers num_attention_heads tie_word_embeddings max_position_embeddings"
 OPENAI = f"{SIZES} n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon"
 GROUPED = f"{SIZES} num_key_value_heads intermediate_size hidden_act rope_theta"
@@ -168,6 +172,23 @@ FAMILIES: dict[str, Family] = {
         keys=_keys(OPENAI, "rotary_dim"),
         biases=dict.fromkeys((*SPLIT, "output"), False),
     ),
+    "codegen": Family(
+        naming=names.CODEGEN,
+        interleaved=True,
+        fused=IN_FOUR,
+        fixed=ROTATING | {"parallel_residual": True, "rope_theta": 10_000.0},
+        assumed={"hidden_act": "gelu_tanh", "rotary_dims": 64, "tie_word_embeddings": False},
+        boundary_token=50_256,
+        keys=_keys(OPENAI, "rotary_dim"),
+        biases=dict.fromkeys((FUSED, "output"), False),
+    ),
+    "openai-gpt": Family(
+        naming=names.GPT1,
+        turned=True,
+        fixed=_without(PLAIN, "norm_first", "final_norm") | {"norm_first": False, "final_norm": False},
+        assumed={"hidden_act": "gelu_tanh", "tie_word_embeddings": True},
+        keys=_keys(OPENAI.replace("activation_function", "afn").replace("n_inner", "")),
+    ),
     "gpt_neox": Family(
         naming=names.GPT_NEOX,
         fused=BY_HEAD,
@@ -187,15 +208,32 @@ FAMILIES: dict[str, Family] = {
     ),
     "phi": Family(
         naming=names.PHI,
-        fixed=ROTATING | {"parallel_residual": True},
+        fixed=ROTATING | {"parallel_residual": True, "query_key_norm_first": True},
         assumed={
             "hidden_act": "gelu_tanh",
             "rotary_share": 0.5,
             "rope_theta": 10_000.0,
+            "query_key_norm": "none",
             "tie_word_embeddings": False,
         },
-        keys=_keys(GROUPED, "layer_norm_eps partial_rotary_factor"),
+        keys=_keys(GROUPED, f"layer_norm_eps partial_rotary_factor {NORMS_OF_HEADS}"),
         biases=NONE_EXCLUDED,
+    ),
+    "persimmon": Family(
+        naming=names.PERSIMMON,
+        fused=BY_HEAD,
+        fixed=ROTATING | {"parallel_residual": False, "query_key_norm_first": True},
+        assumed={
+            "hidden_act": "relu_squared",
+            "rotary_share": 0.5,
+            "rope_theta": 10_000.0,
+            "query_key_norm": "layer_norm",
+            "tie_word_embeddings": False,
+        },
+        boundary_token=1,
+        keys=_keys(
+            SIZES, f"intermediate_size hidden_act rope_theta layer_norm_eps partial_rotary_factor {NORMS_OF_HEADS}"
+        ),
     ),
     "stablelm": Family(
         naming=names.STABLELM,
@@ -250,6 +288,30 @@ FAMILIES: dict[str, Family] = {
             "head": False,
         },
     ),
+    "falcon": Family(
+        naming=names.FALCON,
+        other_naming=names.LATER_FALCON,
+        fused=GROUPED,
+        fixed=ROTATING,
+        assumed={
+            "hidden_act": "gelu",
+            "rotary_share": 1.0,
+            "rope_theta": 10_000.0,
+            "parallel_residual": True,
+            "tie_word_embeddings": True,
+        },
+        boundary_token=11,
+        keys=_keys(SIZES, "ffn_hidden_size activation layer_norm_epsilon rope_theta parallel_attn"),
+        biases={**dict.fromkeys((FUSED, "output", "up", "down"), ("bias", False)), "head": False},
+    ),
+    "biogpt": Family(
+        naming=names.BIOGPT,
+        position_offset=2,
+        fixed=PLAIN,
+        assumed={"hidden_act": "gelu", "scale_embedding": True, "tie_word_embeddings": True},
+        boundary_token=2,
+        keys=_keys(SIZES, "intermediate_size hidden_act scale_embedding"),
+    ),
     "handwritten": _found((), {}),
     "raschka-gpt": _found(  # the book's own gelu is that of GPT-2
         (".att.W_query.weight", ".ff.layers.0.weight", ".norm1.shift"), {"hidden_act": "gelu_tanh", "norm_first": True}
@@ -273,3 +335,4 @@ SIZES_OF_MINGPT = ("gpt2-medium", "gpt2-large", "gpt2-xl", "gopher-44m", "gpt-mi
 MODEL_TYPES: dict[str, str] = {name: name for name, family in FAMILIES.items() if not family.is_found} | dict.fromkeys(
     SIZES_OF_MINGPT, "mingpt"
 )
+MODEL_TYPES["gpt-sw3"] = "gpt2"

@@ -17,7 +17,7 @@ from ...errors import CheckpointError
 from ...files.listing import listed
 from ..checkpoints.checkpoint import Checkpoint
 from .agreement import require
-from .gpt_families import FAMILIES
+from .gpt_families import FAMILIES, Family
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_heads import check_head_norms, told_by_gains
 from .gpt_hyperparameters import Hyperparameters
@@ -94,7 +94,7 @@ def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
     """The naming of a family as a checkpoint has it. Raises CheckpointError where words tell no GPT."""
     tensors = checkpoint.tensors
     if not FAMILIES[family].is_found:
-        return FAMILIES[family].naming.fitting(tensors)
+        return _without_absent_norms(FAMILIES[family], tensors)
     naming = _by_words(tensors)
     if naming is NO_NAMES:
         refuse_untold_parts(checkpoint)
@@ -105,6 +105,14 @@ def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
     _refuse_unplaced(checkpoint, family, naming)
     _refuse_two_layouts(checkpoint, naming)
     return naming
+
+
+def _without_absent_norms(family: Family, tensors: Tensors) -> Naming:
+    """The naming that knows more of the tensors, without norms of queries and keys where no layer has them."""
+    namings = [each.fitting(tensors) for each in (family.naming, family.other_naming) if isinstance(each, Naming)]
+    naming = max(namings, key=lambda each: each.recognized(tensors))
+    there = {place[1] for name in tensors if (place := naming.place(name)) is not None}
+    return replace(naming, parts={p: name for p, name in naming.parts.items() if p not in HEAD_NORMS or p in there})
 
 
 def _refuse_two_layouts(checkpoint: Checkpoint, naming: Naming) -> None:

@@ -110,7 +110,9 @@ class Hyperparameters:
 
 def names_of(family: str) -> list[str]:
     """The hyperparameters that a family has."""
-    return [name for name in PARAMETERS if FAMILIES[family].is_found or name not in OF_FOUND]
+    record = FAMILIES[family]
+    own = {*record.fixed, *record.assumed}
+    return [name for name in PARAMETERS if record.is_found or name not in OF_FOUND or name in own]
 
 
 def parse_given(architecture: Mapping[str, object]) -> dict[str, object]:

@@ -177,6 +177,17 @@ GPT_J = replace(
         "down": "mlp.fc_out",
     },
 )
+CODEGEN = replace(
+    GPT_J,
+    parts={
+        "attention_norm": "ln_1",
+        FUSED: "attn.qkv_proj",
+        "output": "attn.out_proj",
+        "up": "mlp.fc_in",
+        "down": "mlp.fc_out",
+    },
+)
+GPT1 = replace(GPT2, table="tokens_embed.weight", positions="positions_embed.weight", norm="")
 GPT_NEOX = Naming(
     prefix="gpt_neox.",
     table="embed_in.weight",
@@ -193,6 +204,7 @@ GPT_NEOX = Naming(
         "down": "mlp.dense_4h_to_h",
     },
 )
+OF_EACH_HEAD = {"query_norm": "self_attn.q_layernorm", "key_norm": "self_attn.k_layernorm"}
 PHI = Naming(
     prefix="model.",
     table="embed_tokens.weight",
@@ -208,6 +220,19 @@ PHI = Naming(
         "output": "self_attn.dense",
         "up": "mlp.fc1",
         "down": "mlp.fc2",
+        **OF_EACH_HEAD,
+    },
+)
+PERSIMMON = replace(
+    PHI,
+    parts={
+        "attention_norm": "input_layernorm",
+        FUSED: "self_attn.query_key_value",
+        "output": "self_attn.dense",
+        "mlp_norm": "post_attention_layernorm",
+        "up": "mlp.dense_h_to_4h",
+        "down": "mlp.dense_4h_to_h",
+        **OF_EACH_HEAD,
     },
 )
 STABLELM = replace(
@@ -233,6 +258,23 @@ STARCODER2 = replace(
         "down": "mlp.c_proj",
     },
 )
+FALCON = Naming(
+    prefix="transformer.",
+    table="word_embeddings.weight",
+    positions="",
+    norm="ln_f.weight",
+    head="lm_head.weight",
+    layers="h.",
+    parts={
+        "attention_norm": "input_layernorm",
+        FUSED: "self_attention.query_key_value",
+        "output": "self_attention.dense",
+        "mlp_norm": "post_attention_layernorm",
+        "up": "mlp.dense_h_to_4h",
+        "down": "mlp.dense_4h_to_h",
+    },
+)
+LATER_FALCON = replace(FALCON, parts={**FALCON.parts, "attention_norm": "ln_attn", "mlp_norm": "ln_mlp"})
 OPT = Naming(
     prefix="model.decoder.",
     table="embed_tokens.weight",
@@ -252,5 +294,13 @@ OPT = Naming(
         "up": "fc1",
         "down": "fc2",
     },
+)
+BIOGPT = replace(
+    OPT,
+    prefix="biogpt.",
+    norm="layer_norm.weight",
+    head="output_projection.weight",
+    project_in="",
+    project_out="",
 )
 NO_NAMES = Naming(table="", positions="", norm="", head="", layers="", parts={})

@@ -26,7 +26,7 @@ from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
 from .gpt_families import FAMILIES, Family
 from .gpt_found_resolution import checked_layout, complete_found, known_best, naming_of, told_by_names
-from .gpt_heads import complete_heads, gains_lie_around_zero
+from .gpt_heads import check_head_norms, complete_heads, gains_lie_around_zero
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
 from .gpt_names import FUSED, Naming
 from .gpt_own_words import UNTOLD
@@ -137,7 +137,10 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     _ask(checkpoint, name, [name for name in names if name not in known and name not in follows], query_rows)
     h = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(h)
-    naming = checked_layout(h, naming, checkpoint.tensors) if family.is_found else naming
+    if family.is_found:
+        naming = checked_layout(h, naming, checkpoint.tensors)
+    elif "query_key_norm" in names:
+        check_head_norms(h, naming, checkpoint.tensors)
     longest = int(positions.get("positions", h.seq_len))  # type: ignore[call-overload]
     require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
     origins = {

@@ -198,7 +198,8 @@ def is_buffer(name: str, values: np.ndarray) -> bool:
 def recognized(names: Iterable[str]) -> int:
     """How many names are of the family that knows most of them, as stored or as parts."""
     stored = [stored_name(name) for name in names]
-    exact = [family.naming for family in FAMILIES.values() if not family.is_found]
+    namings = [each for family in FAMILIES.values() for each in (family.naming, family.other_naming)]
+    exact = [each for each in namings if isinstance(each, Naming)]
     return max(naming.fitting(stored).recognized(stored) for naming in exact)
 
 

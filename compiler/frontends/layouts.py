@@ -2,10 +2,12 @@
 
 Strategy: as with `parts`, the name says what was done, so that an artifact needs nothing else to undo it: `NAME.T` is
 the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, then those of all keys, then of all values,
-where NAME has them head by head. `NAME.column` is a vector as a column, so that an operand can name one element.
+where NAME has them head by head, and `NAME.by_kind_of_4_qvk` where it has them in 4 blocks of so many parts.
+`NAME.column` is a vector as a column, so that an operand can name one element.
 `NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they come
 back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as it
-lies in memory, read as a bank [4, n, m], and `NAME.flat` a table [n, 1, m] as [n, m]. `NAME=OTHER` stands under both
+lies in memory, read as a bank [4, n, m], and `NAME.flat` a table [n, 1, m] as [n, m]. `NAME.taps` are the
+weights [width, 1, n] of a convolution as [n, width]. `NAME=OTHER` stands under both
 names in the checkpoint, as a table that is the head. `BLOCK.heads.*.query` are the rows of the heads 0, 1, ... one
 after the other, which the checkpoint holds one by one. All but the cut are exact.
 """
@@ -24,10 +26,11 @@ from ...format.program.program import Program
 from ..model.model import ModelTensor
 from .parts import ONE, join_parts, split_bank, subtract_one, whole_name
 
-TRANSPOSED, BY_KIND, COLUMN, FLAT = ".T", ".by_kind", ".column", ".flat"
+TRANSPOSED, BY_KIND, COLUMN, FLAT, TAPS = ".T", ".by_kind", ".column", ".flat", ".taps"
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
 BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
 SAME, ALL_HEADS = "=", "heads.*."
+BLOCKS = re.compile(r"(?P<whole>.+)\.by_kind_of_(?P<blocks>\d{1,4})_(?P<kinds>[qkv]+)")
 ONE_HEAD = re.compile(r"(?P<before>.*\d\.(?:.+\.)?[a-z_]*heads\.)(?P<head>\d{1,4})(?P<after>\.\w+\.(weight|bias))")
 KINDS = 3  # queries, keys, values
 
@@ -42,6 +45,26 @@ def rows_by_head(values: np.ndarray, heads: int) -> np.ndarray:
     """The inverse of `rows_by_kind`."""
     split = values.reshape(KINDS, heads, -1, *values.shape[1:])
     return np.ascontiguousarray(split.swapaxes(0, 1)).reshape(values.shape)
+
+
+def kinds_of_blocks(name: str, values: np.ndarray, blocks: int, kinds: str) -> tuple[str, np.ndarray]:
+    """Name and rows of a tensor of so many blocks, each with parts of one height of these `kinds` ("qvk"), as all
+    queries, all keys and all values.
+    """
+    split = values.reshape(blocks, len(kinds), -1, *values.shape[1:])
+    parts = [split[:, [place for place, each in enumerate(kinds) if each == kind]] for kind in "qkv"]
+    rows = np.concatenate([part.reshape(-1, *values.shape[1:]) for part in parts])
+    return f"{name}.by_kind_of_{blocks}_{kinds}", rows
+
+
+def rows_of_blocks(values: np.ndarray, blocks: int, kinds: str) -> np.ndarray:
+    """The inverse of `kinds_of_blocks`."""
+    height = len(values) // (blocks * len(kinds))
+    stops = np.cumsum([blocks * height * kinds.count(kind) for kind in "qk"])
+    parts = dict(zip("qkv", np.split(values, stops), strict=True))
+    split = {kind: part.reshape(blocks, -1, height, *values.shape[1:]) for kind, part in parts.items()}
+    each = [split[kind][:, kinds[:place].count(kind)] for place, kind in enumerate(kinds)]
+    return np.ascontiguousarray(np.stack(each, 1)).reshape(values.shape)
 
 
 def same_name(name: str, other: str) -> str:
@@ -81,6 +104,24 @@ def padded_name(name: str, rows: int) -> str:
     return f"{name}.padded_from_{rows}"
 
 
+def taps_name(name: str) -> str:
+    """The name of a convolution's weights tap by tap."""
+    return name + TAPS
+
+
+def rows_of_taps(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The weights [width, 1, n] of a convolution in which each element has its own, as [n, width], by their name."""
+    return {taps_name(name): np.ascontiguousarray(values[:, 0].T)}
+
+
+def column_taps(tensor: ModelTensor) -> ModelTensor:
+    """The inverse of `rows_of_taps`; other tensors as they are."""
+    if not tensor.name.endswith(TAPS):
+        return tensor
+    values = np.ascontiguousarray(tensor.values.T)[:, None]
+    return replace(tensor, name=tensor.name.removesuffix(TAPS), values=values)
+
+
 def split_memory(name: str, values: np.ndarray, parts: int) -> dict[str, np.ndarray]:
     """The parts, one after the other in memory, of a matrix [n, parts * m]; each [n, m], by the names of the parts."""
     return split_bank(f"{name}.bank_of_{parts}", values.reshape(parts, len(values), -1))
@@ -94,6 +135,8 @@ def stored_name(name: str) -> str:
     for pattern in (ROWS, BANK):
         match = pattern.fullmatch(name)
         name = match["whole"] if match else name
+    match = BLOCKS.fullmatch(name)
+    name = match["whole"] if match else name
     return name.removesuffix(COLUMN).removesuffix(FLAT).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
 
 
@@ -126,6 +169,9 @@ def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:
         name, values = name.removesuffix(COLUMN), values.reshape(-1)
     if name.endswith(FLAT):
         name, values = name.removesuffix(FLAT), values[:, None]
+    match = BLOCKS.fullmatch(name)
+    if match:
+        name, values = match["whole"], rows_of_blocks(values, int(match["blocks"]), match["kinds"])
     if name.endswith(BY_KIND):
         name, values = name.removesuffix(BY_KIND), rows_by_head(values, heads)
     if name.endswith(TRANSPOSED):

@@ -1,10 +1,10 @@
-"""Gated decoders: Llama and TinyLlama, SmolLM, Mistral, Qwen 2 and 3, Gemma, OLMo 2 and 3, Phi-3, Granite,
-llama2.c; under the names of Hugging Face or of Meta.
+"""Gated decoders: Llama and its kin under the names of Hugging Face, of which `llama_families` has the list; llama2.c
+under those of Meta.
 
 Strategy: what the families do is data (`llama_families`), what a config.json says becomes hyperparameters
 (`llama_configuration`, `llama_resolution`), and one builder writes the program (`llama_program`). The tensors are
-the checkpoint's own, but for three things that `restore` undoes: fused maps are read in parts, gains that are stored
-less 1 have it added, and scaled frequencies of rotations are a tensor of the program.
+the checkpoint's own, but for what `restore` undoes: fused maps are read in parts, gains that are stored less 1 have it
+added, a convolution's weights stand tap by tap, and scaled frequencies of rotations are a tensor of the program.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
 from ..model.model import Model, ModelTensor
 from .biases import refuse_unread
-from .llama_configuration import family_told, text_values
+from .layouts import column_taps, rows_of_taps
+from .llama_attention import rotations
+from .llama_configuration import family_told, family_values
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
-from .llama_names import MAPS, Naming, recognized, stored_name, with_rows
+from .llama_names import FREQUENCIES, GAIN_OF_ONE, MAPS, TAPS, Naming, recognized, stored_name, with_rows
 from .llama_own_words import is_ones_own
-from .llama_program import FREQUENCIES, build_program, rotations
+from .llama_program import build_program
 from .llama_resolution import parse_given, resolve
-from .llama_shapes import check_shapes
+from .llama_shapes import bias_of, check_shapes, map_heights
 from .parts import add_one, join_parts, split_rows, subtract_one
 
 OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
@@ -60,8 +62,7 @@ class Llama:
             notes = (*notes, TURNED_BY_NAMES[naming.layout])
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
-        if h.traits.fused:
-            naming = with_rows(naming, h.queries, h.keys, h.intermediate_size)
+        naming = with_rows(naming, [map_heights(h, layer) for layer in range(h.num_hidden_layers)])
         builder = build_program(h, naming, checkpoint.tensors)
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         values = _as_read(h, naming, checkpoint.tensors)
@@ -71,8 +72,8 @@ class Llama:
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them, from those that the program reads."""
-        stored = [tensor for tensor in tensors if tensor.name != FREQUENCIES]
-        return join_parts(subtract_one(stored))
+        stored = [tensor for tensor in tensors if tensor.name not in (FREQUENCIES, GAIN_OF_ONE)]
+        return [column_taps(tensor) for tensor in join_parts(subtract_one(stored))]
 
 
 def _may_be_anothers(configuration: Configuration | None) -> bool:
@@ -87,7 +88,10 @@ def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) ->
     places = {name: place for name in checkpoint.tensors if (place := naming.place(name)) and place[2] == "bias"}
     parts = {stored: part for part, stored in naming.parts.items()}
     biases = [(name, parts[stored]) for name, (_, stored, _) in places.items()]
-    refuse_unread(checkpoint, h.family, h.traits.biases, text_values(checkpoint.configuration), biases)
+    single = {bias_of(name): each for each, name in naming.singles().items()}
+    biases += [(name, each) for name, each in single.items() if name in checkpoint.tensors]
+    values = family_values(checkpoint.configuration, h.family)
+    refuse_unread(checkpoint, h.family, h.traits.biases, values, biases)
 
 
 def _text_part(checkpoint: Checkpoint) -> tuple[Checkpoint, tuple[str, ...]]:
@@ -105,12 +109,16 @@ def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarra
     if naming.rows:
         for name in tensors:
             place = naming.place(name)
-            rows = [
-                naming.rows[part] for part in MAPS if place and part in naming.rows and naming.parts[part] == place[1]
-            ]
+            here = [part for part in MAPS if place and naming.parts.get(part) == place[1]]
+            rows = [naming.rows[place[0], part] for part in here if place and (place[0], part) in naming.rows]
             values |= split_rows(name, tensors[name], [stop - start for start, stop in rows]) if rows else {}
+    for name in tensors if TAPS in naming.parts else ():
+        place = naming.place(name)
+        values |= rows_of_taps(name, tensors[name]) if place and place[1:] == (naming.parts[TAPS], "weight") else {}
     if h.traits.shifted_gains:
         for name in tensors:
             values |= add_one(name, tensors[name]) if name.endswith("norm.weight") else {}
+    if h.traits.layer_norms and h.traits.gainless:
+        values[GAIN_OF_ONE] = np.ones(1, np.float32)
     scaled = rotations(h)[0].scaled
     return values if scaled is None else {**values, FREQUENCIES: scaled}

@@ -15,7 +15,9 @@ from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
 from .agreement import EVALUATED_LENGTH, refuse_zeros
-from .llama_families import FAMILIES, MULTIMODAL, Family, Windows
+from .llama_families import FAMILIES, MULTIMODAL
+from .llama_family import Family, Windows
+from .llama_layers import FULL, KINDS, SLIDING, layers_told
 from .rope_scaling import complete_scaling, kind_of
 
 SAME_NAME = (
@@ -35,13 +37,13 @@ ACTIVATIONS = {
     "swish": "silu",
     "gelu": "gelu",
     "gelu_pytorch_tanh": "gelu_pytorch_tanh",
-    "gelu_new": "gelu_pytorch_tanh",
-    "gelu_fast": "gelu_pytorch_tanh",
+    "gelu_python": "gelu",
+    **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_python_tanh", "gelu_accurate"), "gelu_pytorch_tanh"),
     "relu": "relu",
+    "relu2": "relu2",
 }
-CAPS = ("attn_logit_softcapping", "final_logit_softcapping")  # null: none
+CAPS = ("attn_logit_softcapping", "final_logit_softcapping", "clip_qkv")  # null: none
 NEVER_ZERO = (*CAPS, "query_pre_attn_scalar", "attention_multiplier")
-SLIDING, FULL = "sliding_attention", "full_attention"
 Values = Mapping[str, object]
 Changes = dict[str, object]
 
@@ -56,9 +58,19 @@ def text_values(configuration: Configuration) -> dict[str, object]:
     return {**outer, **inner, "model_type": MULTIMODAL[str(model_type)]}
 
 
+def family_values(configuration: Configuration, family_name: str) -> dict[str, object]:
+    """The values that concern the model of text, under the names that a Llama's configuration has for them."""
+    values, keys = text_values(configuration), FAMILIES[family_name].keys
+    named = {ours: values[theirs] for ours, theirs in keys.items() if theirs in values}
+    return {name: value for name, value in values.items() if name not in {*keys, *keys.values()}} | named
+
+
 def family_told(configuration: Configuration | None) -> str | None:
     """The family that a configuration names, if it does."""
-    model_type = None if configuration is None else text_values(configuration).get("model_type")
+    values = {} if configuration is None else text_values(configuration)
+    model_type = values.get("model_type")
+    if model_type == "mistral" and KINDS in values:  # as transformers reads such a file
+        return "ministral"
     return model_type if isinstance(model_type, str) and model_type in FAMILIES else None
 
 
@@ -67,7 +79,7 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
 
     Raises CheckpointError for what no instruction computes and for values that are none.
     """
-    values, family, source = text_values(configuration), FAMILIES[family_name], configuration.source
+    values, family, source = family_values(configuration, family_name), FAMILIES[family_name], configuration.source
     _refuse_what_is_missing(values, family, source)
     told = {name: values[name] for name in SAME_NAME if values.get(name) is not None}
     assumed: Changes = {
@@ -76,6 +88,8 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
         "hidden_act": family.activation,
     }
     assumed |= family.assumes
+    if family.scaled_by_depth:
+        values |= _scales_of_depth(values, layers, source)
     told |= {
         name: 0.0 if values[name] is None and name in CAPS else values[name]
         for name in family.assumes
@@ -84,10 +98,8 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
     refuse_zeros(values, [name for name in NEVER_ZERO if name in family.assumes], source)
     told |= _activation(values, family, source)
     told |= _rotations(values, family, source)
-    if family.windows is Windows.UNROTATED:
-        told["unrotated_layers"] = unrotated_layers(values, layers)
+    told |= layers_told(values, family, layers, source)
     if family.windows is not Windows.NONE:
-        told |= _window(values, family, layers, source)
         assumed["sliding_window"] = family.sliding_window
     _evaluation(values, family, told, assumed)
     told = {name: value for name, value in told.items() if value is not None}
@@ -109,14 +121,28 @@ def _refuse_what_is_missing(values: Values, family: Family, source: str) -> None
 
 
 def _activation(values: Values, family: Family, source: str) -> Changes:
-    told = values.get(family.activation_key)
-    if told is None:
-        return {}
-    if str(told) not in ACTIVATIONS:
-        known, shown = ", ".join(sorted(ACTIVATIONS)), shown_value(told)
-        raise CheckpointError(f"{source} has the activation {shown}, which is no instruction; there are {known}")
-    found = ACTIVATIONS[str(told)]
-    return {"hidden_act": "gelu_pytorch_tanh" if found == "gelu" and family.tanh_gelu else found}
+    keys = {"hidden_act": family.activation_key} | ({"head_act": "head_act"} if "head_act" in family.assumes else {})
+    found: Changes = {}
+    for name, key in keys.items():
+        told = values.get(key)
+        if told is not None and str(told) not in ACTIVATIONS:
+            known, shown = ", ".join(sorted(ACTIVATIONS)), shown_value(told)
+            raise CheckpointError(f"{source} has the activation {shown}, which is no instruction; there are {known}")
+        if told is not None:
+            kind = ACTIVATIONS[str(told)]
+            found[name] = "gelu_pytorch_tanh" if told == "gelu" and family.tanh_gelu else kind
+    return found
+
+
+def _scales_of_depth(values: Values, layers: int, source: str) -> Changes:
+    """MiniCPM's factors of what is added to the stream, and of the head, in Granite's words."""
+    numbers = {name: values.get(name, 1) for name in ("scale_depth", "dim_model_base", "hidden_size")}
+    wrong = [name for name, value in numbers.items() if isinstance(value, bool) or not isinstance(value, int | float)]
+    wrong += [name for name, value in numbers.items() if name not in wrong and not value > 0]
+    if wrong:
+        raise CheckpointError(f"{source}: {wrong[0]} is {shown_value(numbers[wrong[0]])}; it must be a number above 0")
+    depth, base, width = numbers.values()
+    return {"residual_multiplier": depth / layers**0.5, "logits_scaling": width / base}  # type: ignore[operator]
 
 
 def rope_settings(values: Values) -> Values:
@@ -143,10 +169,25 @@ def _rotations(values: Values, family: Family, source: str) -> Changes:
     told: Changes = {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}
     if family.yarn_is_longrope and kind_of(rope) == "yarn" and "short_factor" in rope:
         rope = {**rope, "rope_type": "longrope"}
+    if family.ntk_alpha and kind_of(rope) == "dynamic" and rope.get("alpha"):
+        told["rope_scaling"] = {}
+        return told | {"rope_theta": _ntk_base(rope, values, told["rope_theta"] or family.rope_theta, source)}
     told["rope_scaling"] = complete_scaling(rope, values, family.trained_length)
     if "partial_rotary_factor" in rope and "partial_rotary_factor" in family.assumes:
         told["partial_rotary_factor"] = rope["partial_rotary_factor"]
     return told | _local_rotation(values, family, source)
+
+
+def _ntk_base(rope: Values, values: Values, base: object, source: str) -> float:
+    """Hunyuan's base for longer contexts, which follows from an alpha and the width of a head."""
+    alpha, width = rope["alpha"], values.get("head_dim")
+    numbers = [each for each in (alpha, width, base) if isinstance(each, int | float) and not isinstance(each, bool)]
+    if len(numbers) < 3 or min(numbers) <= 0 or numbers[1] <= 2:
+        raise CheckpointError(f"{source} scales rotations by an alpha, which takes numbers above 0 and a head_dim")
+    try:
+        return float(numbers[2] * numbers[0] ** (numbers[1] / (numbers[1] - 2)))
+    except OverflowError:
+        raise CheckpointError(f"{source} scales rotations by an alpha of {shown_value(alpha)}, beyond sense") from None
 
 
 def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) -> None:
@@ -154,6 +195,7 @@ def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) ->
     scaling, parameters = _told_of_rotations(values)
     of_each = {FULL, SLIDING} & parameters.keys()
     passed = (bool(parameters) and not of_each) or {FULL, SLIDING} & scaling.keys()
+    passed = passed or (family.local_scaling and bool(scaling))
     base = values.get("rope_theta") or family.rope_theta
     once = family.local_base is None and base != family.rope_theta  # OLMo 3's code gives it to the first that asks
     local = parameters.get(SLIDING)
@@ -175,54 +217,6 @@ def _local_rotation(values: Values, family: Family, source: str) -> Changes:
             )
         return {"rope_local_base_freq": local.get("rope_theta")}
     return {"rope_local_base_freq": values.get("rope_local_base_freq")} if family.local_base else {}
-
-
-def unrotated_layers(values: Values, layers: int) -> list[int]:
-    """Layers without rotation: listed by zeros, or every n-th."""
-    rotated = values.get("no_rope_layers")
-    if isinstance(rotated, list):
-        _check_length("no_rope_layers", rotated, layers)
-        return [layer for layer, told in enumerate(rotated) if not told]
-    interval = values.get("no_rope_layer_interval")
-    period = interval if isinstance(interval, int) and interval > 0 else 4
-    return [layer for layer in range(layers) if (layer + 1) % period == 0]
-
-
-def _window(values: Values, family: Family, layers: int, source: str) -> Changes:
-    """The sliding window and the layers that have it, as far as told."""
-    listed = isinstance(values.get("layer_types"), list)  # which SmolLM3's code believes whatever else is said
-    asked = family.windows is Windows.LATE or (family.windows is Windows.UNROTATED and not listed)
-    window = values.get("sliding_window")
-    off = (asked and not values.get("use_sliding_window")) or ("sliding_window" in values and window is None)
-    refuse_zeros(values, () if off else ("sliding_window",), source)
-    told: Changes = {"sliding_layers": windowed_layers(values, family, layers)}
-    if off and not family.local_rotation:
-        told["sliding_layers"] = []
-    return told | ({"sliding_window": 0} if off else {"sliding_window": window})
-
-
-def _check_length(name: str, told: list[object], layers: int) -> None:
-    if len(told) != layers:
-        raise CheckpointError(f"{name} tells of {len(told)} layers, and the tensors are of {layers}")
-
-
-def windowed_layers(values: Values, family: Family, layers: int) -> list[int]:
-    """The layers with a window, where they have one."""
-    kinds = values.get("layer_types")
-    if family.windows is not Windows.ALL and isinstance(kinds, list):
-        _check_length("layer_types", kinds, layers)
-        other = next((kind for kind in kinds if kind not in (SLIDING, FULL)), None)
-        if other is not None:
-            raise CheckpointError(f"layer_types has {other!r}, which is no instruction; there are {SLIDING} and {FULL}")
-        return [layer for layer, kind in enumerate(kinds) if kind == SLIDING]
-    if family.windows is Windows.LATE:
-        first = values.get("max_window_layers")
-        return list(range(first if isinstance(first, int) else family.max_window_layers, layers))
-    if family.windows is Windows.UNROTATED:
-        return unrotated_layers(values, layers)
-    told = values.get(family.period_key)
-    period = told if isinstance(told, int) and told > 0 else family.period
-    return [layer for layer in range(layers) if family.windows is Windows.ALL or (layer + 1) % period]
 
 
 def _evaluation(values: Values, family: Family, told: Changes, assumed: Changes) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .architecture_file import Parameter
-from .llama_families import FAMILIES, Family
+from .llama_families import FAMILIES
+from .llama_family import Family
 
 FRONTEND_NAME = "llama"
 MAX_LAYERS = 1024
+ACTIVATIONS = ("silu", "gelu", "gelu_pytorch_tanh", "relu", "relu2")
 OF_EVERY_FAMILY = {
     "family": Parameter(str, choices=tuple(sorted(FAMILIES))),
     "vocab_size": Parameter(int, least=1),
@@ -26,7 +28,7 @@ OF_EVERY_FAMILY = {
     "rope_theta": Parameter(float, least=1),
     "rope_scaling": Parameter(dict),  # {}: none
     "rms_norm_eps": Parameter(float, least=1e-30),
-    "hidden_act": Parameter(str, choices=("silu", "gelu", "gelu_pytorch_tanh", "relu")),
+    "hidden_act": Parameter(str, choices=ACTIVATIONS),
     "seq_len": Parameter(int, least=1, most=1 << 20),
     "boundary_token": Parameter(int, least=0),
 }
@@ -35,6 +37,11 @@ OF_SOME = {
     "sliding_layers": Parameter(list),  # those whose attention has the window
     "rope_local_base_freq": Parameter(float, least=1),  # of those layers
     "unrotated_layers": Parameter(list),
+    "conv_layers": Parameter(list),  # those with a short convolution in place of attention
+    "conv_L_cache": Parameter(int, least=1),  # how many positions it sees
+    "layer_heads": Parameter(list),  # of queries, layer by layer
+    "layer_key_heads": Parameter(list),
+    "layer_widths": Parameter(list),  # of MLPs
     "partial_rotary_factor": Parameter(float, least=0, most=1),
     "query_pre_attn_scalar": Parameter(float, least=0),
     "attention_multiplier": Parameter(float, least=0),
@@ -43,6 +50,11 @@ OF_SOME = {
     "embedding_multiplier": Parameter(float),
     "residual_multiplier": Parameter(float),
     "logits_scaling": Parameter(float, least=1e-30),
+    "logit_scale": Parameter(float),
+    "clip_qkv": Parameter(float, least=0),  # 0: none
+    "head_act": Parameter(str, choices=ACTIVATIONS),  # of the map before the one that makes the logits
+    "use_qk_norm": Parameter(bool),
+    "use_post_norm": Parameter(bool),
 }
 PARAMETERS = OF_EVERY_FAMILY | OF_SOME
 
@@ -70,6 +82,11 @@ class Hyperparameters:
     sliding_layers: list[int] = field(default_factory=list)
     rope_local_base_freq: float = 0.0
     unrotated_layers: list[int] = field(default_factory=list)
+    conv_layers: list[int] = field(default_factory=list)
+    conv_L_cache: int = 1
+    layer_heads: list[int] = field(default_factory=list)  # []: the same everywhere
+    layer_key_heads: list[int] = field(default_factory=list)
+    layer_widths: list[int] = field(default_factory=list)
     partial_rotary_factor: float = 1.0
     query_pre_attn_scalar: float = 0.0  # 0: the width of a head
     attention_multiplier: float = 0.0  # 0: one over the root of the scalar above
@@ -78,6 +95,11 @@ class Hyperparameters:
     embedding_multiplier: float = 1.0
     residual_multiplier: float = 1.0
     logits_scaling: float = 1.0
+    logit_scale: float = 1.0
+    clip_qkv: float = 0.0
+    head_act: str = ""
+    use_qk_norm: bool = False
+    use_post_norm: bool = False
 
     @property
     def traits(self) -> Family:
@@ -93,6 +115,16 @@ class Hyperparameters:
     def keys(self) -> int:
         """Width of all keys together, and of all values."""
         return self.num_key_value_heads * self.head_dim
+
+    def heads(self, layer: int) -> tuple[int, int]:
+        """Heads of queries and of keys of a layer."""
+        if self.layer_heads and self.layer_key_heads:
+            return self.layer_heads[layer], self.layer_key_heads[layer]
+        return self.num_attention_heads, self.num_key_value_heads
+
+    def width(self, layer: int) -> int:
+        """Hidden units of a layer's MLP."""
+        return self.layer_widths[layer] if self.layer_widths else self.intermediate_size
 
     @property
     def rotary_dims(self) -> int:

@@ -9,20 +9,28 @@ when it converted the weights.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...format.program.operations import RopeLayout
-from .llama_families import FAMILIES, Family, HeadNorms, Norms
+from .layouts import TAPS as TAPS_LAYOUT
+from .llama_families import FAMILIES
+from .llama_family import Family, HeadNorms, Norms
 from .parts import ONE, whole_name
 
-MAPS = ("query", "key", "value", "output", "gate", "up", "down")
+CONVOLUTION = ("conv_before", "conv_after", "conv_input", "conv_output")  # factors before and after it
+MAPS = ("query", "key", "value", "output", *CONVOLUTION, "gate", "up", "down")
 NORMS = ("attention_norm", "attention_output_norm", "mlp_norm", "mlp_output_norm")
+INNER_NORMS = ("attention_inner_norm", "mlp_inner_norm")  # of what their last map reads
+TAPS = "conv_taps"
 HEAD_NORMS = ("query_norm", "key_norm")
 OUTPUT_BIAS = "output_bias"  # of the head: what a compiled model may have and no checkpoint of these families
-PREFIXES = ("model.", "", "language_model.model.", "model.language_model.", "language_model.")
+PREFIXES = ("model.", "", "language_model.model.", "model.language_model.", "language_model.", "transformer.")
 HEADS = ("lm_head.weight", "language_model.lm_head.weight")
 LLAMA2C = "llama2.c"
+FREQUENCIES = "rope_frequencies"  # a tensor of the program that no checkpoint stores
+GAIN_OF_ONE = "layer_norm_gain_of_one"  # likewise: of a LayerNorm without gains, whose operation needs one
+SINGLES = ("table", "norm", "head", "embedding_norm", "head_map", "head_norm")
 
 HUGGING_FACE_MAPS = {
     "query": "self_attn.q_proj",
@@ -33,9 +41,9 @@ HUGGING_FACE_MAPS = {
     "up": "mlp.up_proj",
     "down": "mlp.down_proj",
 }
-FUSED_MAPS = {
-    **dict.fromkeys(("query", "key", "value"), "self_attn.qkv_proj"),
-    **dict.fromkeys(("gate", "up"), "mlp.gate_up_proj"),
+CONVOLUTION_PARTS = {
+    **dict.fromkeys(("conv_before", "conv_after", "conv_input"), "conv.in_proj"),
+    **{"conv_output": "conv.out_proj", TAPS: "conv.conv"},
 }
 HUGGING_FACE_NORMS = {
     Norms.BEFORE: {"attention_norm": "input_layernorm", "mlp_norm": "post_attention_layernorm"},
@@ -49,6 +57,7 @@ HUGGING_FACE_NORMS = {
         "mlp_norm": "pre_feedforward_layernorm",
         "mlp_output_norm": "post_feedforward_layernorm",
     },
+    Norms.ONCE: {"attention_norm": "input_layernorm"},
 }
 HUGGING_FACE_HEAD_NORMS = {"query_norm": "self_attn.q_norm", "key_norm": "self_attn.k_norm"}
 META_PARTS = {
@@ -67,9 +76,10 @@ META_PARTS = {
 @dataclass(frozen=True, slots=True)
 class Naming:
     """table, norm, head : names of single tensors;  layers : prefix of all layers
-    parts : by part (MAPS, NORMS, HEAD_NORMS), the name within a layer, without ".weight"
+    embedding_norm, head_map, head_norm : likewise, "" where there is none; the latter two stand before the head
+    parts : by part (MAPS, NORMS, INNER_NORMS, HEAD_NORMS, TAPS), the name within a layer, without ".weight"
     layout : which elements of a head are rotated together
-    rows : by part that is stored in a tensor with others, its rows
+    rows : by layer and part that is stored in a tensor with others, its rows
     """
 
     table: str
@@ -78,15 +88,26 @@ class Naming:
     layers: str
     parts: Mapping[str, str]
     layout: RopeLayout
-    rows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    rows: Mapping[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    embedding_norm: str = ""
+    head_map: str = ""
+    head_norm: str = ""
 
     def stored(self, layer: int, part: str, kind: str = "weight") -> str:
         """What the checkpoint calls a tensor of a layer; several parts may be one tensor."""
         return f"{self.layers}{layer}.{self.parts[part]}.{kind}"
 
+    def together(self, part: str) -> list[str]:
+        """The maps that stand in one tensor with a part, in their order, itself among them."""
+        return [other for other in MAPS if self.parts.get(other) == self.parts[part]]
+
+    def singles(self) -> dict[str, str]:
+        """Names of the tensors outside the layers by what they are."""
+        return {each: name for each in SINGLES if (name := getattr(self, each))}
+
     def name(self, layer: int, part: str, kind: str = "weight") -> str:
         """What a program calls it: what is stored in one tensor is read in parts."""
-        start, stop = self.rows.get(part, (0, 0))
+        start, stop = self.rows.get((layer, part), (0, 0))
         return self.stored(layer, part, kind) + (f"[{start}:{stop}]" if stop else "")
 
     def place(self, name: str) -> tuple[int, str, str] | None:
@@ -103,19 +124,32 @@ def meta_naming() -> Naming:
 
 
 def hugging_face_naming(family: Family, names: Collection[str]) -> Naming:
-    """Of a family's model in transformers, with the prefix that its token table has in a checkpoint."""
-    prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in names), PREFIXES[0])
-    parts = HUGGING_FACE_MAPS | (FUSED_MAPS if family.fused else {}) | HUGGING_FACE_NORMS[family.norms]
-    if family.head_norms is not HeadNorms.NONE:
-        parts |= HUGGING_FACE_HEAD_NORMS
-    return Naming(
-        table=f"{prefix}embed_tokens.weight",
-        norm=f"{prefix}norm.weight",
-        head=next((head for head in HEADS if head in names), HEADS[0]),
-        layers=f"{prefix}layers.",
-        parts=parts,
-        layout=RopeLayout.HALF_SPLIT,
-    )
+    """Of a family's model in transformers, with the prefix that its token table has in a checkpoint, and without the
+    parts that only some of its models have where none of the names is of one.
+    """
+    inside = {"table": "embed_tokens.weight", "norm": "norm.weight"} | dict(family.singles)
+    prefix = next((prefix for prefix in PREFIXES if f"{prefix}{inside['table']}" in names), PREFIXES[0])
+    heads = (family.singles["head"],) if "head" in family.singles else HEADS
+    alone = ("head", "head_map", "head_norm")  # before which nothing stands
+    singles = {each: name if each in alone else f"{prefix}{name}" for each, name in inside.items()}
+    singles["head"] = next((head for head in heads if head in names), heads[0])
+    layout = RopeLayout.INTERLEAVED if family.interleaved else RopeLayout.HALF_SPLIT
+    if family.gainless:
+        singles["norm"] = ""
+    naming = Naming(**singles, layers=f"{prefix}layers.", parts=_parts(family), layout=layout)
+    there = {place[1] for name in names if (place := naming.place(name)) is not None}
+    some = {part for parts in family.optional_parts.values() for part in parts}
+    parts = {part: name for part, name in naming.parts.items() if part not in some or name in there}
+    return replace(naming, parts=parts)
+
+
+def _parts(family: Family) -> dict[str, str]:
+    """Names within a layer of all parts that a model of the family may have."""
+    parts = HUGGING_FACE_MAPS | (CONVOLUTION_PARTS if family.convolution else {})
+    if not family.gainless:
+        parts |= HUGGING_FACE_NORMS[family.norms]
+        parts |= {} if family.head_norms is HeadNorms.NONE else HUGGING_FACE_HEAD_NORMS
+    return {part: name for part, name in {**parts, **family.names}.items() if name}
 
 
 def naming_of(family_name: str, names: Collection[str]) -> Naming:
@@ -128,21 +162,29 @@ def is_metas(names: Collection[str]) -> bool:
     return meta_naming().table in names or any(_LAYER.fullmatch(name) and "attention.wq" in name for name in names)
 
 
-def with_rows(naming: Naming, queries: int, keys: int, hidden: int) -> Naming:
-    """The naming of a family with fused tensors, whose parts have so many rows."""
-    stops = {"query": queries, "key": queries + keys, "value": queries + 2 * keys, "gate": hidden, "up": 2 * hidden}
-    sizes = {"query": queries, "key": keys, "value": keys, "gate": hidden, "up": hidden}
-    rows = {part: (stops[part] - sizes[part], stops[part]) for part in stops if naming.parts[part] == FUSED_MAPS[part]}
+def with_rows(naming: Naming, heights: Sequence[Mapping[str, int]]) -> Naming:
+    """The naming with the rows of those parts that stand in one tensor; heights : layer by layer and map, how many
+    rows it has
+    """
+    rows = {}
+    for part in (part for part in MAPS if part in naming.parts):
+        together = naming.together(part)
+        for layer, of in enumerate(heights if len(together) > 1 else ()):
+            start = sum(of[each] for each in together[: together.index(part)])
+            rows[layer, part] = (start, start + of[part])
     return replace(naming, rows=rows)
 
 
-_KNOWN = {
-    name
-    for table in (HUGGING_FACE_MAPS, FUSED_MAPS, HUGGING_FACE_HEAD_NORMS, META_PARTS, *HUGGING_FACE_NORMS.values())
-    for name in table.values()
-}
-_SINGLE = {"tok_embeddings.weight", "output.weight", *HEADS} | {
-    f"{prefix}{name}" for prefix in PREFIXES for name in ("embed_tokens.weight", "norm.weight")
+def _known(parts: Iterable[str], inside: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Names within layers and outside them of one naming."""
+    single = {FREQUENCIES, GAIN_OF_ONE, *HEADS, *inside, *(f"{prefix}{name}" for prefix in PREFIXES for name in inside)}
+    return frozenset(parts), frozenset(single)
+
+
+_USUAL = ("embed_tokens.weight", "norm.weight")
+_NAMINGS = {  # of which several families have each
+    _known(META_PARTS.values(), ("tok_embeddings.weight", "norm.weight", "output.weight")),
+    *(_known(_parts(family).values(), (*_USUAL, *family.singles.values())) for family in FAMILIES.values()),
 }
 _LAYER = re.compile(
     "(?P<prefix>" + "|".join(map(re.escape, PREFIXES)) + r")layers\.\d{1,4}\.(?P<part>.+)\.(weight|bias)"
@@ -151,17 +193,14 @@ _LAYER = re.compile(
 
 def stored_name(name: str) -> str:
     """What the checkpoint calls the tensor that a program's tensor was made of; often the name itself."""
-    return whole_name(name).removesuffix(ONE)
+    return whole_name(name).removesuffix(ONE).removesuffix(TAPS_LAYOUT)
 
 
 def recognized(names: Iterable[str]) -> int:
-    """How many names are of these families, whether stored in a checkpoint or used by a program."""
+    """How many names are of that family which has most of them, whether stored in a checkpoint or used by a program."""
     stored = {stored_name(name) for name in names}
-    return sum(
-        name in _SINGLE or (match is not None and match["part"] in _KNOWN)
-        for name in stored
-        for match in [_LAYER.fullmatch(name)]
-    )
+    parts = {name: match["part"] for name in stored if (match := _LAYER.fullmatch(name)) is not None}
+    return max(sum(name in single or parts.get(name) in within for name in stored) for within, single in _NAMINGS)
 
 
 def fitting_families(names: Collection[str]) -> list[str]:
@@ -170,4 +209,5 @@ def fitting_families(names: Collection[str]) -> list[str]:
         return [LLAMA2C]
     found = {match["part"] for name in names if (match := _LAYER.fullmatch(name)) is not None}
     of = {name: set(hugging_face_naming(family, names).parts.values()) for name, family in FAMILIES.items()}
-    return [name for name, expected in of.items() if expected == found and name != LLAMA2C]
+    fitting = [name for name, expected in of.items() if expected == found and name != LLAMA2C]
+    return [name for name in fitting if not FAMILIES[name].only_named]

@@ -25,17 +25,14 @@ from .agreement import (
     require_token,
 )
 from .architecture_file import checked_parameters
-from .llama_configuration import (
-    family_told,
-    read_configuration,
-    unrotated_layers,
-    windowed_layers,
-)
-from .llama_families import FAMILIES, Family, Windows
+from .llama_configuration import family_told, read_configuration
+from .llama_families import FAMILIES
+from .llama_family import Family, Unrotated, Windows
 from .llama_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
+from .llama_layers import unrotated_layers, windowed_layers
 from .llama_names import Naming, fitting_families, naming_of, recognized
 from .llama_own_words import OF_CONSTANTS, is_ones_own, translated
-from .llama_shapes import infer_from_shapes
+from .llama_shapes import infer_from_shapes, varied_shapes
 from .misfit import lacking
 from .untold import Question, UntoldError, usual_questions
 
@@ -70,6 +67,11 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
     family_name, teller = _family_of(checkpoint, given)
     family, naming = FAMILIES[family_name], naming_of(family_name, checkpoint.tensors)
     shapes = _from_shapes(checkpoint, naming)
+    if family.varied:
+        said = {} if checkpoint.configuration is None else checkpoint.configuration.values
+        width = given.get("head_dim", said.get("head_dim", family.head_dim))
+        shapes |= varied_shapes(checkpoint.tensors, naming, shapes["num_hidden_layers"], width)
+    shapes |= {name: parts[0] in naming.parts for name, parts in family.optional_parts.items()}
     told, assumed, source = {}, {}, ""
     if checkpoint.configuration is not None:
         if "family" not in given:
@@ -146,8 +148,8 @@ def _derive(known: dict[str, Any], family: Family) -> None:
         known.setdefault("sliding_layers", windowed_layers({}, family, layers))
     elif known.get("sliding_window") == 0:
         known.setdefault("sliding_layers", [])
-    if family.windows is Windows.UNROTATED:
-        known.setdefault("unrotated_layers", unrotated_layers({}, layers))
+    if family.unrotated in (Unrotated.LISTED, Unrotated.FULL, Unrotated.FULL_OF_TWO):
+        known.setdefault("unrotated_layers", unrotated_layers({}, family, layers, known))
 
 
 def _ask(checkpoint: Checkpoint, untold: list[str], query_rows: int) -> None:
@@ -167,11 +169,12 @@ def _question(checkpoint: Checkpoint, untold: list[str], questions: Sequence[Que
 
 def _check_consistent(h: Hyperparameters, foreign: list[str]) -> None:
     require(not foreign, f"the family {h.family} has no hyperparameter {', '.join(foreign)}")
-    require_grouped_heads(h.num_attention_heads, h.num_key_value_heads)
+    for layer in range(h.num_hidden_layers if h.layer_heads else 1):
+        require_grouped_heads(*h.heads(layer))
     require(
         h.rotary_dims % 2 == 0 and h.rotary_dims > 0,
         f"{h.rotary_dims} elements of a head of {h.head_dim} are rotated, and a rotation takes pairs",
     )
     require_token(h.boundary_token, h.vocab_size)
-    for name in ("sliding_layers", "unrotated_layers"):
+    for name in ("sliding_layers", "unrotated_layers", "conv_layers"):
         require_layers(name, getattr(h, name), h.num_hidden_layers)

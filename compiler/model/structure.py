@@ -11,6 +11,7 @@ from ...errors import CheckpointError
 from ...format.program.operations import (
     Embed,
     HashEmbed,
+    LayerNorm,
     PositionEmbed,
     Rotate,
 )
@@ -33,10 +34,12 @@ def embedding_tables(program: Program) -> set[int]:
 
 def exact_tensors(program: Program) -> set[int]:
     """Tensors that are part of the architecture and no weights, so that they are stored as they are: the frequencies of
-    rotations.
+    rotations, and a gain that all LayerNorms share, which stands for none.
     """
     turns = [op for op in program.instructions if isinstance(op, Rotate)]
-    return {op.frequencies.tensor for op in turns if op.frequencies is not None}
+    gains = [op.gain.tensor for op in program.instructions if isinstance(op, LayerNorm)]
+    shared = set(gains) if len(gains) > 1 and len(set(gains)) == 1 else set()
+    return {op.frequencies.tensor for op in turns if op.frequencies is not None} | shared
 
 
 def token_tables(program: Program) -> list[int]:

@@ -32,6 +32,10 @@ LLAMA_3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_f
 LLAMA_3 |= {"rope_theta": 500_000.0, "original_max_position_embeddings": 32}
 GEMMA = {**GROUPED, "head_dim": 16}
 WINDOWED = {**GEMMA, "query_pre_attn_scalar": 16, "sliding_window": 8}
+SCALES = {"embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5, "logits_scaling": 4.0}
+WITHOUT_STATE = {"num_local_experts": 0, "shared_intermediate_size": 80, "layer_types": ["full_attention"] * 2}
+WITHOUT_STATE |= {"position_embedding_type": "rope", "mamba_n_heads": 4}
+NTK_ALPHA = {"rope_type": "dynamic", "alpha": 1000.0, "factor": 1.0, "rope_theta": 10_000.0}
 CONFIGURATIONS = {
     "llama": transformers.LlamaConfig(**GROUPED),
     "llama3": transformers.LlamaConfig(**GROUPED, rope_parameters=LLAMA_3),
@@ -49,6 +53,15 @@ CONFIGURATIONS = {
         vocab_size=64, n_embd=64, n_layer=2, n_head=4, n_positions=64, bos_token_id=1, eos_token_id=2
     ),
     "gpt_neox": transformers.GPTNeoXConfig(**SIZES),
+    "granite": transformers.GraniteConfig(**GROUPED, **SCALES),
+    "granitemoehybrid": transformers.GraniteMoeHybridConfig(**GROUPED, **SCALES, **WITHOUT_STATE),
+    "olmo": transformers.OlmoConfig(**GROUPED, clip_qkv=0.5, pad_token_id=0),
+    "arcee": transformers.ArceeConfig(**GROUPED),
+    "ernie4_5": transformers.Ernie4_5Config(**GROUPED, head_dim=32),
+    "hunyuan": transformers.HunYuanDenseV1Config(**GROUPED, head_dim=32, rope_parameters=NTK_ALPHA),
+    "exaone4": transformers.Exaone4Config(**GROUPED, sliding_window=None, layer_types=["full_attention"] * 2),
+    "lfm2": transformers.Lfm2Config(**GROUPED, layer_types=["conv", "full_attention"], block_multiple_of=32),
+    "nemotron": transformers.NemotronConfig(**GROUPED, attention_bias=True),
 }
 IDS = np.arange(24) * 7 % 60 + 3
 TOLERANCE = {"gpt2": 1e-3, "gpt_neox": 1e-3, "phi": 1e-3, "gemma": 1e-3, "gemma2": 1e-3, "gemma3": 1e-3}

@@ -140,6 +140,56 @@ LLAMA_CONFIGURATIONS: dict[str, Config] = {
         "logits_scaling": 4.0,
     },
 }
+HALF_BASES = {"full_attention": {"rope_type": "default", "rope_theta": 700.0}}
+HALF_BASES |= {"sliding_attention": {"rope_type": "default", "rope_theta": 30.0}}
+SCALES: Config = {"embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5}
+MODERNBERT: Config = {name: value for name, value in DECODER.items() if name != "num_key_value_heads"}
+MODERNBERT |= {"model_type": "modernbert-decoder", "pad_token_id": 0, "tie_word_embeddings": True}
+WITHOUT_STATE: Config = DECODER | SCALES | {"model_type": "granitemoehybrid", "logits_scaling": 4.0, "mamba_n_heads": 4}
+WITHOUT_STATE |= {"num_local_experts": 0, "shared_intermediate_size": 24, "layer_types": ["full_attention"] * 2}
+LFM2: Config = DECODER | {"model_type": "lfm2", "block_auto_adjust_ff_dim": False}
+NTK_ALPHA = {"rope_type": "dynamic", "alpha": 1000.0, "factor": 1.0, "rope_theta": 10_000.0}
+LLAMA_CONFIGURATIONS |= {
+    "modernbert-decoder": MODERNBERT | {"num_hidden_layers": 3, "local_attention": 8},
+    "modernbert-decoder-all-biases": MODERNBERT
+    | {
+        **{"attention_bias": True, "mlp_bias": True, "norm_bias": True, "classifier_bias": True},
+        **{"tie_word_embeddings": False, "local_attention": 6, "classifier_activation": "relu"},
+        **{"rope_parameters": HALF_BASES, **_windows("sliding", "full")},
+    },
+    "granite-without-state": WITHOUT_STATE | {"position_embedding_type": "rope"},
+    "granite-without-rotations": WITHOUT_STATE | {"attention_bias": True, "tie_word_embeddings": True},
+    "ernie": DECODER | {"model_type": "ernie4_5", "head_dim": 12, "use_bias": True, "tie_word_embeddings": True},
+    "hunyuan": DECODER | {"model_type": "hunyuan_v1_dense", "head_dim": 12, "rope_parameters": NTK_ALPHA},
+    "exaone4": DECODER | {"model_type": "exaone4", "sliding_window": 4, **_windows("sliding", "full")},
+    "exaone4-without-window": DECODER
+    | {"model_type": "exaone4", "sliding_window": None, "rope_parameters": LLAMA3, **_windows("full", "full")},
+    "nanochat-of-transformers": DECODER | {"model_type": "nanochat", "attention_bias": True},
+    "lfm2": LFM2 | {"layer_types": ["conv", "full_attention"]},
+    "lfm2-longer": LFM2 | {"full_attn_idxs": [0], "conv_L_cache": 4, "norm_eps": 1e-2, "tie_word_embeddings": True},
+    "olmo": DECODER | {"model_type": "olmo", "clip_qkv": 0.5},
+    "cohere": DECODER | {"model_type": "cohere", "tie_word_embeddings": True},
+    "cohere-head-norms": DECODER | {"model_type": "cohere", "use_qk_norm": True, "logit_scale": 0.5},
+    "cohere2": DECODER | {"model_type": "cohere2", "sliding_window": 4, **_windows("sliding", "full")},
+    "glm": DECODER | {"model_type": "glm", "head_dim": 8},
+    "glm4": DECODER | {"model_type": "glm4", "head_dim": 8, "attention_bias": False},
+    "helium": DECODER | {"model_type": "helium", "head_dim": 8, "mlp_bias": True},
+    "arcee": DECODER | {"model_type": "arcee"},
+    "nemotron": DECODER | {"model_type": "nemotron", "head_dim": 12, "attention_bias": True},
+    "jais2": DECODER | {"model_type": "jais2"},
+    "bitnet": DECODER | {"model_type": "bitnet"},
+    "seed-oss": DECODER | {"model_type": "seed_oss", "head_dim": 8, "attention_out_bias": True},
+    "vaultgemma": DECODER
+    | {
+        **{"model_type": "vaultgemma", "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 12},
+        **{"attn_logit_softcapping": 1.5, "final_logit_softcapping": 3.0, "tie_word_embeddings": True},
+    },
+    "hyperclovax": DECODER | SCALES | {"model_type": "hyperclovax", "logits_scaling": 0.25},
+    "hyperclovax-plain": DECODER | {"model_type": "hyperclovax", "use_post_norm": False, "head_dim": 12},
+    "ministral": DECODER
+    | {"model_type": "ministral", "head_dim": 8, "sliding_window": 4, **_windows("full", "sliding")},
+}
+HALF_ROTATED = ("glm", "glm4", "nemotron")
 SEQUENCE_LENGTHS = {"phi3-longrope-beyond": 64}  # told, where the length changes the function
 
 
@@ -149,7 +199,8 @@ def random_configuration(config: Config, seed: int) -> Config:
     drawn = dict(config)
     kv_heads = int(random.choice([1, 2, 3]))
     heads = kv_heads * int(random.choice([1, 2]))
-    head_dim = 8 if "rope_parameters" in config else int(random.choice([4, 8, 10]))
+    even = "rope_parameters" in config or config["model_type"] in HALF_ROTATED
+    head_dim = 8 if even else int(random.choice([4, 8, 10]))
     drawn |= {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "hidden_size": heads * head_dim}
     if "head_dim" in config:
         drawn["head_dim"] = head_dim

@@ -146,6 +146,18 @@ CONFIGURATIONS = [
     ),
     ("smollm3", {"block_count": 4}, {"no_rope_layers": [1, 1, 1, 0]}),
     ("gpt2", {"block_count": 3, "context_length": 9}, {"n_layer": 3, "n_positions": 9}),
+    (
+        "lfm2",
+        {"block_count": 3, "attention.head_count_kv": [0, 2, 0], "shortconv.l_cache": 4},
+        {
+            **{"layer_types": ["conv", "full_attention", "conv"], "num_key_value_heads": 2, "conv_L_cache": 4},
+            "block_auto_adjust_ff_dim": False,
+        },
+    ),
+    ("granite", {"logit_scale": 4.0, "attention.scale": 0.5}, {"logits_scaling": 4.0, "attention_multiplier": 0.5}),
+    ("olmo", {"attention.clamp_kqv": 8.0}, {"clip_qkv": 8.0}),
+    ("exaone4", {"block_count": 2, "attention.sliding_window": 8}, {"sliding_window": None}),
+    ("arcee", {}, {"hidden_act": "relu2"}),
 ]
 
 
@@ -183,6 +195,12 @@ def test_a_file_in_parts_is_read_whole(tmp_path):
 
 WRONG = [
     ("mamba", {}, TABLE, "is a GGUF of the architecture 'mamba', which no frontend knows; known are llama, "),
+    ("minicpm", {"embedding_length": 8}, TABLE, "lacks embedding_scale, residual_scale, logit_scale, which a minicpm"),
+    ("granite", {"rope.scaling.finetuned": False}, TABLE, "is a granite without rotations"),
+    ("lfm2", {"attention.head_count_kv": ["a", "b"]}, TABLE, "lists what are no numbers of heads"),
+    ("lfm2", {"attention.head_count_kv": [1.5, 2.0]}, TABLE, "lists what are no numbers of heads"),
+    ("lfm2", {"attention.head_count_kv": [0, 2, 4]}, TABLE, "has another attention.head_count_kv in every layer"),
+    ("arcee", {}, {"blk.0.attn_q.bias": np.ones(8, np.float32)}, "has not: blk.0.attn_q.bias"),
     ("llama", {"expert_count": 8}, TABLE, "is a mixture of 8 experts"),
     ("llama", {}, {}, "without tensors, such as one of a vocabulary alone"),
     ("llama", {"attention.head_count": [2, 4]}, TABLE, "has another attention.head_count in every layer"),

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_logits import assert_computes, drawn_tokens, golden_logits
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.checkpoints.gguf_configuration import gguf_configuration
 from bytecap.compiler.checkpoints.gguf_names import ARCHITECTURES
 from bytecap.compiler.checkpoints.gguf_tensors import read_gguf_tensors
 from bytecap.compiler.exports.gguf_file import gguf_tensors, tensor_kinds, write_gguf
 from bytecap.compiler.exports.gguf_metadata import gguf_metadata, llama3_factors
 from bytecap.compiler.exports.gguf_tokenizer import PREFIX, gguf_tokenizer
+from bytecap.compiler.exports.granite_hybrid import as_granite
+from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model.model import ModelTensor
 from bytecap.errors import CheckpointError, OutputError
 from bytecap.runtime.gguf_file import read_gguf
@@ -37,6 +41,10 @@ GEMMA3 = {
     **{name: value for name, value in SIZES.items() if name != "rope_theta"},
     **{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "sliding_window": 4},
 }
+LFM2 = {"layer_types": ["full_attention"], "conv_L_cache": 3, "block_auto_adjust_ff_dim": False}
+SCALES = {"embedding_multiplier": 3.0, "attention_multiplier": 0.5, "residual_multiplier": 0.25, "logits_scaling": 4.0}
+MINICPM = {"scale_emb": 12.0, "scale_depth": 1.5, "dim_model_base": 4.0}
+OWN = {"granite": SCALES, "minicpm": MINICPM, "olmo": {"clip_qkv": 8.0}, "exaone4": {"sliding_window": None}}
 GPT2 = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16, "vocab_size": 20}
 
 
@@ -46,7 +54,11 @@ def configuration_of(name):
     more |= {"query_pre_attn_scalar": 4} if name in ("gemma2", "gemma3") else {}
     if name == "gptneox":
         more |= {"rotary_emb_base": SIZES["rope_theta"]}
-    return GPT2 if name == "gpt2" else {"model_type": architecture.model_type, **SIZES, **more}
+    own = {"lfm2": {"norm_eps": 1e-6, **LFM2}, "nemotron": {"norm_eps": 1e-6, "partial_rotary_factor": 0.5}}
+    sizes = {key: value for key, value in SIZES.items() if name not in own or key != "rms_norm_eps"}
+    if name == "gpt2":
+        return GPT2
+    return {"model_type": architecture.model_type, **sizes, **more, **own.get(name, {}), **OWN.get(name, {})}
 
 
 def tensors_of(name):
@@ -54,6 +66,7 @@ def tensors_of(name):
     architecture, random = ARCHITECTURES[name], np.random.default_rng(0)
     stems = [*architecture.outer.values(), *(f"{architecture.layers}0.{part}" for part in architecture.parts.values())]
     shapes = {stem: (8,) if "norm" in stem or ".ln_" in stem else (24, 8) for stem in stems}
+    shapes |= {stem: (8, 1, 3) for stem in stems if stem.endswith("conv.conv")}
     return [
         ModelTensor(f"{stem}.weight", random.normal(size=shape).astype(np.float32), "float32")
         for stem, shape in shapes.items()
@@ -82,13 +95,20 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
         )
         if not np.array_equal(values, tensor.values)
     }
-    assert changed == {"llama", "smollm3", "gemma", "gemma2", "gemma3", "gpt2", "gptneox"}
+    permuted, shifted = (
+        {"llama", "smollm3", "granite", "olmo", "arcee", "minicpm"},
+        {"gemma", "gemma2", "gemma3", "nemotron"},
+    )
+    assert changed == permuted | shifted | {"gpt2", "gptneox", "lfm2"}
 
 
 @pytest.mark.parametrize(
     ("configuration", "sentence"),
     [
-        ({"model_type": "mamba"}, "a GGUF file of a 'mamba' cannot be written; known are gemma"),
+        ({"model_type": "mamba"}, "a GGUF file of a 'mamba' cannot be written; known are arcee"),
+        ({"model_type": "exaone4", **SIZES, "sliding_window": 8}, r"sliding_layers \[\] .* this model has \[0\]"),
+        ({"model_type": "exaone4", **SIZES, "num_hidden_layers": 64}, "has windows in an exaone4 of 64 layers"),
+        ({"model_type": "nemotron", **SIZES, "head_dim": 8}, "nemotron has heads of 4 in a stream of 8 alone"),
         ({"model_type": "llama"}, "does not say hidden_size, num_hidden_layers, num_attention_heads"),
         ({"model_type": "mistral", **SIZES, "sliding_window": 8}, "no sliding window of 8"),
         ({"model_type": "gemma2", **SIZES, "query_pre_attn_scalar": 9}, "by the width 4 alone"),
@@ -224,6 +244,20 @@ def test_an_epsilon_that_nobody_tells_is_that_of_the_model_type():
     for model_type, expected in (("llama", 1e-6), ("olmo2", 1e-5), ("phi3", 1e-5)):
         name, metadata, _ = gguf_metadata({"model_type": model_type, **silent})
         assert metadata[f"{name}.attention.layer_norm_rms_epsilon"] == expected
+
+
+def test_a_granite_4_without_state_is_written_as_a_granite(tmp_path):
+    golden = golden_logits("granite-without-state")
+    state = [ModelTensor(name, values, "float32") for name, values in golden.state().items()]
+    configuration, tensors = as_granite(golden.config, state)
+    laid_out = gguf_tensors(configuration, tensors)
+    write_gguf(tmp_path / "m.gguf", configuration, {}, laid_out, tensor_kinds(laid_out, "float32"))
+    model = build_model(read_checkpoint(tmp_path / "m.gguf"))
+    assert model.architecture["family"] == "granite"
+    assert_computes(model, golden.logits, drawn_tokens(29))
+    assert as_granite({"model_type": "llama"}, state) == ({"model_type": "llama"}, state)
+    with pytest.raises(OutputError, match=r"of a Granite 4\.0 without rotations cannot be written"):
+        as_granite(golden.config | {"position_embedding_type": None}, state)
 
 
 def test_factors_of_llama_3():

@@ -289,17 +289,34 @@ def test_a_configuration_that_cannot_be_is_one_clear_error(changes, message):
     ("changes", "message"),
     [
         ({"model_type": ["phi"]}, "this is a ['phi'], which no frontend knows"),
-        (
-            {"qk_layernorm": True},
-            "says qk_layernorm: a LayerNorm of each head, which is read of people's own code alone; where all heads "
-            'share one, say frontend = "gpt" and family = "handwritten" in an --architecture file',
-        ),
+        ({"qk_layernorm": True}, "query_key_norm is layer_norm, and the tensors hold no gains of such norms"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "scales the rotations ('yarn' rope scaling)"),
         ({"partial_rotary_factor": 0.375}, "rotary_dims 3 is odd"),
     ],
 )
 def test_what_no_instruction_computes_is_refused(changes, message):
     golden = golden_logits("phi")
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden.state(), golden.config | changes))
+    assert message in str(caught.value)
+
+
+OF_OTHERS = [
+    (
+        "stablelm",
+        {"qk_layernorm": True},
+        "says qk_layernorm: a LayerNorm of each head, which is read of people's own code alone; where all heads "
+        'share one, say frontend = "gpt" and family = "handwritten" in an --architecture file',
+    ),
+    ("phi-norms-of-heads", {"qk_layernorm": False}, "query_key_norm is none, and the tensors hold gains of norms"),
+    ("falcon", {"alibi": True}, "says alibi: its attention adds ALiBi biases, which no instruction computes"),
+    ("biogpt", {"model_type": "xglm"}, "its positions are sines that are computed and added, which no instruction"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), OF_OTHERS)
+def test_what_others_say_and_no_instruction_computes_is_refused(name, changes, message):
+    golden = golden_logits(name)
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(golden.state(), golden.config | changes))
     assert message in str(caught.value)

@@ -248,8 +248,9 @@ REFUSED = [
     ),
     (
         {"hidden_act": "quick_gelu"},
-        "config.json beside it has the activation 'quick_gelu', which is no instruction; there are gelu, gelu_fast, "
-        "gelu_new, gelu_pytorch_tanh, relu, silu, swish",
+        "config.json beside it has the activation 'quick_gelu', which is no instruction; there are gelu, "
+        "gelu_accurate, gelu_fast, gelu_new, gelu_python, gelu_python_tanh, gelu_pytorch_tanh, relu, relu2, silu, "
+        "swish",
     ),
     (
         {"quantization_config": {"quant_method": "gptq"}},

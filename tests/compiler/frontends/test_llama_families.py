@@ -11,7 +11,10 @@ from golden_logits import assert_computes, both_logits, checkpoint_of, drawn_tok
 from llama_configurations import LLAMA_CONFIGURATIONS, SEQUENCE_LENGTHS
 
 from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.frontends.llama_families import FAMILIES
+from bytecap.compiler.frontends.llama_names import recognized
 from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.structure import exact_tensors
 from bytecap.errors import CheckpointError
 from bytecap.format.program.program import program_tensors
 
@@ -34,7 +37,7 @@ def test_the_stored_tensors_come_back(name):
     state = golden.state()
     assert restored.keys() == state.keys()
     for tensor, values in state.items():
-        shifted = str(golden.config["model_type"]).startswith("gemma") and tensor.endswith("norm.weight")
+        shifted = FAMILIES[model.architecture["family"]].shifted_gains and tensor.endswith("norm.weight")
         off = np.abs(restored[tensor].values - values).max()
         assert restored[tensor].dtype == "float32" and off <= (2.0**-23 if shifted else 0), tensor
 
@@ -106,6 +109,9 @@ def test_older_files_say_the_same_otherwise(name, older, kept):
 
 def test_gelu_is_its_tanh_form_for_the_first_gemma_alone():
     assert golden_logits("gemma").model().architecture["hidden_act"] == "gelu_pytorch_tanh"
+    exactly = golden_logits("gemma")
+    config = exactly.config | {"hidden_act": "gelu_python"}
+    assert build_model(checkpoint_of(exactly.state(), config)).architecture["hidden_act"] == "gelu"
     for name, expected in (("gemma", "gelu_pytorch_tanh"), ("llama", "gelu"), ("gemma2", "gelu"), ("gemma3", "gelu")):
         golden = golden_logits(name)
         config = golden.config | {"hidden_act": "gelu", "hidden_activation": "gelu"}
@@ -181,6 +187,41 @@ def test_a_head_that_is_a_copy_is_tied_where_nobody_says():
     assert model.assumed["tie_word_embeddings"] is True and model.program == golden.model().program
 
 
+def test_mistrals_file_with_kinds_of_layers_is_a_ministral():
+    golden = golden_logits("ministral")
+    model = build_model(checkpoint_of(golden.state(), golden.config | {"model_type": "mistral"}))
+    assert_computes(model, golden.logits, drawn_tokens(29))
+
+
+def test_minicpms_scales_are_granites():
+    golden = golden_logits("granite")
+    plain = {n: v for n, v in golden.config.items() if "multiplier" not in n and n != "logits_scaling"}
+    own = {"model_type": "minicpm", "scale_emb": 3.0, "scale_depth": 0.5 * 2**0.5, "dim_model_base": 8}
+    granite = golden.config | {"attention_multiplier": 8**-0.5}
+    found, expected = (build_model(checkpoint_of(golden.state(), each)) for each in (plain | own, granite))
+    assert found.program == expected.program
+
+
+def test_mobilellm_is_a_llama_whose_file_says_otherwise_that_it_is_tied():
+    golden = golden_logits("llama-tied-one-key-head")
+    plain = {name: value for name, value in golden.config.items() if name != "tie_word_embeddings"}
+    config = plain | {"model_type": "mobilellm", "share_embedding": True, "layer_sharing": False}
+    model = build_model(checkpoint_of(golden.state(), config | {"tie_word_embeddings": False}))
+    assert model.program == golden.model().program
+
+
+def test_names_of_several_families_are_no_family():
+    names = ["model.layers.0.attn.q_proj.weight", "model.layers.0.self_attn.q_layernorm.weight", "model.norm.weight"]
+    assert [recognized(each) for each in (names, names[:1], names[:2], names[1:])] == [2, 1, 1, 2]
+
+
+def test_a_layer_norm_without_gains_has_one_that_is_never_rounded():
+    model = golden_logits("olmo").model()
+    exact = [model.tensors[index] for index in exact_tensors(model.program)]
+    assert [(tensor.name, tensor.values.tolist()) for tensor in exact] == [("layer_norm_gain_of_one", [1.0])]
+    assert not exact_tensors(golden_logits("gpt2").model().program)
+
+
 def test_a_null_cap_is_none():
     golden = golden_logits("gemma2")
     config = golden.config | {"attn_logit_softcapping": None, "final_logit_softcapping": None}
@@ -213,6 +254,23 @@ WRONG = [
         {"rope_parameters": {"full_attention": {}, "sliding_attention": {"rope_type": "linear", "factor": 2.0}}},
         "has rotations of kind 'linear' in layers with a window",
     ),
+    ("lfm2", {"conv_bias": True}, "says conv_bias: a convolution with biases, which is not read"),
+    ("lfm2", {"layer_types": ["conv"] * 2}, "says conv_layers [0, 1], the tensors say conv_layers [0]"),
+    ("lfm2", {"layer_types": ["conv", "mamba"]}, "layer_types has 'mamba', which is no instruction; there are conv"),
+    ("granite-without-state", {"layer_types": ["mamba", "attention"]}, "layers that carry a state from token to token"),
+    ("granite-without-state", {"layer_types": None}, "layers that carry a state from token to token"),
+    ("granite-without-state", {"num_local_experts": 4}, "sends each token to a few of its experts"),
+    ("exaone4", {"layer_types": None, "sliding_window_pattern": "LG"}, "sliding_window_pattern is a text, which"),
+    ("cohere", {"use_qk_norm": True}, "says use_qk_norm True, the tensors say use_qk_norm False"),
+    ("hyperclovax-plain", {"use_post_norm": True}, "says use_post_norm True, the tensors say use_post_norm False"),
+    ("hunyuan", {"head_dim": None}, "scales rotations by an alpha, which takes numbers above 0 and a head_dim"),
+    ("hunyuan", {"rope_parameters": {"rope_type": "dynamic", "alpha": 1e300}}, "by an alpha of 1e+300, beyond sense"),
+    ("modernbert-decoder", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "says of rotations what transf"),
+    ("modernbert-decoder", {"decoder_bias": False}, "holds decoder.bias, which a 'modernbert-decoder' by"),
+    ("llama", {"model_type": "minicpm", "scale_depth": 0}, "scale_depth is 0; it must be a number above 0"),
+    ("llama", {"model_type": "mobilellm", "layer_sharing": True}, "says layer_sharing: layers that run twice"),
+    ("llama", {"model_type": "mobilellm", "share_embedding": True}, "says tie_word_embeddings True, the tensors say"),
+    ("arcee", {"model_type": "apertus"}, "its activation is xIELU, which no instruction computes"),
 ]
 
 

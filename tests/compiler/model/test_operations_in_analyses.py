@@ -34,7 +34,7 @@ KNOWN_TO = {
         UNITS, COST, factorized_head, training, vocabulary,
     },
     "rms-norm": {HEADS, STREAMS, free_units, vocabulary},
-    "layer-norm": {HEADS, STREAMS},
+    "layer-norm": {HEAD, HEADS, STREAMS},
     "scale": {HEADS, STREAMS, free_units},
     "mix": {STREAMS},
     "add": {STREAMS, free_units},
