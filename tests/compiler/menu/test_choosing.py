@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_models import ARCHITECTURE as SMALL
-from tiny_models import golf_model, random_sequences
+from tiny_models import CALM, golf_model, random_sequences
 
 from bytecap.cli.compile_report import print_compile_report
 from bytecap.compiler.checkpoints.export import export_checkpoint
@@ -100,10 +100,9 @@ def trials_of(model: Model) -> tuple[QuickTrials, Trial]:
     """Plain grids under the recipe `everything`, and a trial at a price of about three bits a weight."""
     text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
     recipe = read_recipe("everything")
-    calm = {"threads": 1, "seed": 0, "device": "cpu"}
     with one_thread_each():
-        statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **calm)
-        job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **calm)
+        statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **CALM)
+        job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **CALM)
         trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1))
         return trials, trials.at(3e-3)
 
