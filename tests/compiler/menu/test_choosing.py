@@ -247,15 +247,11 @@ def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
     assert costs[1] < costs[0]
 
 
-def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
-    assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
-
-
-def test_equal_bytes_with_a_work_folder_which_keeps_trials_with_choices_apart(
+def test_equal_bytes_on_two_threads_with_a_work_folder_which_keeps_trials_with_choices_apart(
     made, walked: CompileResult, tmp_path: Path
 ) -> None:
     """The trials before the choices stand at the same byte price."""
-    assert made[0].compile(WALKED + MENUS, work=tmp_path / "work").artifact == walked.artifact
+    assert made[0].compile(WALKED + MENUS, threads=2, work=tmp_path / "work").artifact == walked.artifact
 
 
 def test_tables_are_decided_by_their_measured_loss_and_offered_nothing_else(chosen: CompileResult) -> None:
