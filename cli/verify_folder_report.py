@@ -97,10 +97,10 @@ def verdict_line(judgement: Judgement) -> str:
     return f"{word}: {', '.join(told)}" if told else word
 
 
-def styled_verdict(verdict: str, width: int = 0) -> str:
+def styled_verdict(verdict: str) -> str:
     """The word of a verdict in its colour."""
     colour = {"pass": "green", "fail": "red"}.get(verdict, "magenta")
-    return coloured(f"{verdict.upper():<{width}}", colour, bold=True)
+    return coloured(verdict.upper(), colour, bold=True)
 
 
 def _count(judgement: Judgement, level: str) -> int:

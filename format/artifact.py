@@ -244,9 +244,9 @@ def decode_tensors(artifact: Artifact, *, check_digest: bool = True) -> list[np.
     return _decode(artifact, check_digest, keep_codes=False).arrays
 
 
-def decode_contents(artifact: Artifact, *, check_digest: bool = True) -> DecodedTensors:
+def decode_contents(artifact: Artifact) -> DecodedTensors:
     """`decode_tensors` with the integers and the bytes each tensor took (for inspection)."""
-    return _decode(artifact, check_digest, keep_codes=True)
+    return _decode(artifact, check_digest=True, keep_codes=True)
 
 
 def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> DecodedTensors:

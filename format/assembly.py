@@ -192,16 +192,15 @@ def part_bytes(
     shape: tuple[int, ...],
     codec: int = DEFAULT_CODEC,
     *,
-    codebooks: Codebooks | None = None,
     sets: KnownSets | None = None,
 ) -> int:
     """Bytes that one tensor's parts take by themselves: terms and raw planes as compressed, stream 0, integers.
 
-    codebooks, sets : of earlier tensors, which the parts may name for the bytes of the name
+    sets : of earlier tensors, which the parts may name for the bytes of the name
     """
     tensor = TensorSource("", shape, "float32", tuple(parts))
-    index = 1 + max((entry for entry, _ in (*(codebooks or {}), *(sets or {}))), default=-1)
-    told, books = choose_sets([tensor], sets, index), {**(codebooks or {}), **own_codebooks([tensor], index)}
+    index = 1 + max((entry for entry, _ in sets or {}), default=-1)
+    told, books = choose_sets([tensor], sets, index), own_codebooks([tensor], index)
     writer = Writer()
     for term in entry_of(tensor, index, told, books).terms:
         write_term(writer, term)

@@ -15,6 +15,8 @@ SIZE = 12.5  # of letters in drawings
 SLIM, BROAD = frozenset("fijlrtI.,:;'|!()[]{}/ -"), frozenset("mwMW%@…—+=<>±")
 HEIGHT = 15.0  # of a line
 GAP = 3.0  # around what is drawn
+DISTANCES = (8.0, 16.0, 24.0, 36.0)  # of a name from its point, the nearest first
+FAR = 16.0  # a name farther off than this has a leader
 
 
 def text_width(text: str, size: float = SIZE) -> float:
@@ -24,12 +26,12 @@ def text_width(text: str, size: float = SIZE) -> float:
     )
 
 
-def shortened(text: str, room: float, size: float = SIZE) -> str:
+def shortened(text: str, room: float) -> str:
     """A text that fits into `room`: of one that is too long the end, which tells tensors apart."""
-    if text_width(text, size) <= room:
+    if text_width(text) <= room:
         return text
     kept = text
-    while kept and text_width("…" + kept, size) > room:
+    while kept and text_width("…" + kept) > room:
         kept = kept[1:].lstrip(".")
     return "…" + kept if kept else ""
 
@@ -85,13 +87,11 @@ class Name:
     leader: tuple[float, float, float, float] | None = None
 
 
-def place_names(
-    named: Iterable[tuple[str, float, float]], room: Place, taken: Sequence[Place], away: float = 8.0
-) -> list[Name]:
+def place_names(named: Iterable[tuple[str, float, float]], room: Place, taken: Sequence[Place]) -> list[Name]:
     """Names of points (text, x, y), those that matter most first, that touch neither each other nor what is taken."""
     places, names = list(taken), []
     for text, x, y in named:
-        for name, place in _sides(text, x, y, away):
+        for name, place in _sides(text, x, y):
             if room.holds(place) and not any(place.touches(other) for other in places):
                 places.append(place)
                 names.append(name)
@@ -99,9 +99,9 @@ def place_names(
     return names
 
 
-def _sides(text: str, x: float, y: float, away: float) -> Iterable[tuple[Name, Place]]:
+def _sides(text: str, x: float, y: float) -> Iterable[tuple[Name, Place]]:
     width = text_width(text)
-    for distance in (away, away + 8, away + 16, away + 28):
+    for distance in DISTANCES:
         slant = distance * 0.75
         for dx, dy, anchor in (
             (distance, 0.0, "start"),
@@ -118,5 +118,5 @@ def _sides(text: str, x: float, y: float, away: float) -> Iterable[tuple[Name, P
             place = Place(left, middle - HEIGHT / 2, left + width, middle + HEIGHT / 2)
             near = {"start": at - 2, "end": at + 2, "middle": at}[anchor]
             edge = middle if anchor != "middle" else middle - math.copysign(HEIGHT / 2 - 2, dy)
-            leader = (x, y, near, edge) if distance > away + 8 else None
+            leader = (x, y, near, edge) if distance > FAR else None
             yield Name(text, at, middle + 4.5, anchor, leader), place

@@ -102,9 +102,9 @@ def read_shard(path: str | Path) -> np.ndarray:
     return decode_shard(data, str(path))
 
 
-def decode_shard(data: bytes, source: str, vocabulary_size: int | None = None) -> np.ndarray:
+def decode_shard(data: bytes, source: str) -> np.ndarray:
     """The tokens in the bytes of a shard, uint16 or uint32 [tokens]; `source` names them in a DataError."""
-    layout = shard_layout(data, len(data), source, vocabulary_size)
+    layout = shard_layout(data, len(data), source, None)
     return np.frombuffer(data, layout.dtype, count=layout.count, offset=layout.offset)
 
 

@@ -64,6 +64,8 @@ def judge_blobs(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[Bl
     """Judge every binary file; `claims` tell the logged sizes and the texts that may name a file."""
     files = [file for file in folder.files if is_binary(folder, file)]
     blobs = tuple(read_blob(folder, file)[0] for file in files[:LOOKED_AT])
+    for file in files[LOOKED_AT:]:  # told with all else that is not read, so that nothing hides behind the others
+        folder.unread.setdefault(file.name, f"it is behind the first {LOOKED_AT} binary files")
     findings = [finding for blob in blobs for finding in blob_findings(blob)]
     models = models_of(blobs, claims)
     beside = [blob for blob in (*blobs, *_read_texts(folder, blobs, claims)) if _is_data(blob, models, claims)]

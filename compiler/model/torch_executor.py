@@ -86,11 +86,10 @@ class Forward:
         """
         index, executor = self.index, self.executor
         instruction = executor.program.instructions[index]
-        value = EXECUTIONS[type(instruction)](
-            self.context, instruction, *(self.registers[r] for r in instruction.registers)
-        )
+        read = instruction.registers
+        value = EXECUTIONS[type(instruction)](self.context, instruction, *(self.registers[r] for r in read))
         self.registers[index] = value if callback is None else callback(index, value)
-        for register in set(instruction.registers):
+        for register in set(read):
             if executor.shapes.last_use[register] == index:
                 del self.registers[register]
         self.index += 1

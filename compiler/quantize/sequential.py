@@ -91,6 +91,7 @@ def quantize_sequentially(
         for index in range(walk.length):
             weight = walk.uses.get(index)
             if weight in walk.waiting:
+                walk.advance_to(index)
                 if bookmark is not None and walk.is_new_input(index):
                     bookmark.leave(walk, results)
                 if walk.set_targets(index) and refine is not None:
@@ -98,8 +99,6 @@ def quantize_sequentially(
                 real = replace(statistics[weight], hessian=walk.drift.hessian)
                 results[weight] = quantize(weight, walk.current[weight].double().cpu().numpy(), real)
                 walk.settle(weight, results[weight].weights)
-            if index + 1 < walk.length:
-                walk.advance()
     return results
 
 
@@ -120,10 +119,10 @@ class _Batch:
     float_forward: Forward
     quantized_forward: Forward
 
-    def advance(self) -> None:
-        """Compute the next register of both models."""
-        self.float_forward.advance()
-        self.quantized_forward.advance()
+    def advance_to(self, stop: int) -> None:
+        """Compute all registers of both models before that of instruction `stop`."""
+        self.float_forward.advance_to(stop)
+        self.quantized_forward.advance_to(stop)
 
 
 class Walk:
@@ -230,9 +229,9 @@ class Walk:
         self.current[weight] = self._placed(values)
         self.waiting.remove(weight)
 
-    def advance(self) -> None:
-        """Run one instruction in both models on every batch."""
-        run_jobs(_Batch.advance, self.batches, self.threads)
+    def advance_to(self, stop: int) -> None:
+        """Run both models on every batch up to instruction `stop`."""
+        run_jobs(partial(_Batch.advance_to, stop=stop), self.batches, self.threads)
 
 
 def count_groups(program: Program, weights: Collection[int]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any, ClassVar, TypeVar, cast, get_type_hints
 
-from .operands import FloatOperand, Operand, round_binary32
+from .operands import FloatOperand, Operand, RegisterOperand, RegistersOperand, round_binary32
 
 
 class Operation:
@@ -22,6 +22,7 @@ class Operation:
     since: ClassVar[int]
     name: ClassVar[str]
     operands: ClassVar[tuple[tuple[str, Operand], ...]]
+    inputs: ClassVar[tuple[tuple[str, RegisterOperand | RegistersOperand], ...]]
 
     def __post_init__(self) -> None:
         """Round floats to binary32, so that a program equals its own decoding."""
@@ -41,7 +42,7 @@ class Operation:
     @property
     def registers(self) -> tuple[int, ...]:
         """Registers read, in operand order."""
-        return tuple(r for _, kind, value in self.values() if hasattr(kind, "registers") for r in kind.registers(value))
+        return tuple(r for name, kind in self.inputs for r in kind.registers(getattr(self, name)))
 
     @property
     def tensors(self) -> tuple[int, ...]:
@@ -63,6 +64,8 @@ def operation(wire_id: int, since: int = 0) -> Callable[[OperationClass], Operat
         cls.wire_id, cls.since = wire_id, since
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.operands = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(cast(Any, cls)))
+        kinds = (RegisterOperand, RegistersOperand)
+        cls.inputs = tuple((name, kind) for name, kind in cls.operands if isinstance(kind, kinds))
         return cls
 
     return decorate

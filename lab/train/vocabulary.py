@@ -97,10 +97,10 @@ def _merged_of(piece: str, pieces: Mapping[str, int]) -> tuple[str, str] | None:
     return (parts[0], parts[1]) if len(parts) == 2 and all(part in pieces for part in parts) else None
 
 
-def write_pruned_tokenizer(source: Path, kept: np.ndarray, path: Path, *, force: bool = False) -> Path:
+def write_pruned_tokenizer(source: Path, kept: np.ndarray, path: Path) -> Path:
     """Write the .model file with the pieces `kept` (ids, ascending) alone; their new ids are 0, 1, ...
 
-    Raises DataError when the source is not a sentencepiece model, OutputError when the file exists (without `force`).
+    Raises DataError when the source is not a sentencepiece model, OutputError when the file exists.
     """
     data, chosen, parts, token = source.read_bytes(), set(kept.tolist()), [], 0
     SentencepieceTokenizer.load(source)
@@ -113,7 +113,7 @@ def write_pruned_tokenizer(source: Path, kept: np.ndarray, path: Path, *, force:
             parts.append(content)
     pruned = b"".join(parts)
     sentencepiece.SentencePieceProcessor(model_proto=pruned)
-    write_output(path, pruned, force=force)
+    write_output(path, pruned, force=False)
     return path
 
 

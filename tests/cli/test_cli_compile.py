@@ -62,9 +62,17 @@ def test_the_text_report(small_job, tmp_path):
     assert any(line.startswith("from defaults") and "rope_base" in line for line in lines)
 
 
-def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_path):
+@pytest.fixture(scope="module")
+def outlook(small_job, tmp_path_factory):
+    """What a dry run tells of the cap that the artifact was compiled to; it leaves nothing in its folder."""
+    folder = tmp_path_factory.mktemp("dry")
+    found = bytecap_command(*small_job.compile_arguments(folder / "out.bcap", "--dry-run", "--json"))
+    assert list(folder.iterdir()) == []
+    return found.document["outlook"]
+
+
+def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, outlook, tmp_path):
     arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--dry-run")
-    outlook = bytecap_command(*arguments, "--json").document["outlook"]
     ledger = small_job.compiled.document["ledger"]
     assert 0 < outlook["smallest"] < ledger["artifact_bytes"] < outlook["largest_useful"]
     assert outlook["budget"] == CAP - ledger["code_bytes"]
@@ -85,10 +93,9 @@ def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_only_zeros_fit_a_loss_is_predicted_too(small_job, tmp_path):
+def test_where_only_zeros_fit_a_loss_is_predicted_too(small_job, outlook, tmp_path):
     """That every matrix is zero is no prediction of no loss: neither before the work nor after it."""
     arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--json")
-    outlook = bytecap_command(*arguments, "--dry-run").document["outlook"]
     cap = outlook["smallest"] + CAP - outlook["budget"] + 20
     least = bytecap_command(*arguments, "--dry-run", "--cap", cap).document["outlook"]
     assert least["budget"] - least["smallest"] == 20

@@ -103,7 +103,7 @@ def test_packages_are_named_when_they_are_missing(job):
     assert (code, stdout, stderr.count("\n")) == (1, "", 1) and "bytecap[compile]" in stderr
 
 
-MANY = ["--unit", "rows", "--unit", "low-rank", "--budget", "3%:20%:3"]
+MANY = ["--unit", "rows", "--unit", "low-rank", "--budget", "3%:20%:2"]
 
 
 def started(job, folder, *more) -> subprocess.Popen:
@@ -132,19 +132,19 @@ def test_a_killed_run_goes_on_and_loses_nothing(job, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = points(tmp_path / "points")
-    assert process.returncode == -signal.SIGKILL and 3 <= len(before) < 8
+    assert process.returncode == -signal.SIGKILL and 3 <= len(before) < 6
     (half,) = (tmp_path / "points").iterdir()
     half.joinpath("rows-99999.json").write_bytes(b'{"unit": ')  # what a full disk may leave
     resumed = bytecap_command(
         *job.arguments(*MANY, "--resume", tmp_path / "points", "--output", tmp_path / "resumed.json")
     )
     after = points(tmp_path / "points")
-    assert resumed.code == 0 and {name: after[name] for name in before} == before and len(after) == 9
+    assert resumed.code == 0 and {name: after[name] for name in before} == before and len(after) == 7
     whole = bytecap_command(*job.arguments(*MANY, "--output", tmp_path / "whole.json"))
     assert (tmp_path / "resumed.json").read_bytes() == (
         tmp_path / "whole.json"
     ).read_bytes() and resumed.stdout == whole.stdout
-    assert len(points(tmp_path / "whole.json.points")) == 8
+    assert len(points(tmp_path / "whole.json.points")) == 6
     again = bytecap_command(*job.arguments(*MANY, "--resume", tmp_path / "points"))
     assert again.stdout == whole.stdout and points(tmp_path / "points") == after
 

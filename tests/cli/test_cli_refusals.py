@@ -102,7 +102,7 @@ ANSWERS = {
     ),
     "swapped": (
         8,
-        "J/calibration.bin is not a checkpoint: it is a token shard of 7,324 tokens; "
+        "J/calibration.bin is not a checkpoint: it is a token shard of 3,740 tokens; "
         "a shard is data, for --calibration or --data",
     ),
     "an artifact": (

@@ -210,7 +210,7 @@ def diagnose(small_job, *more):
         "--architecture",
         small_job.architecture,
         "--tokens",
-        256,
+        512,
         "--threads",
         1,
     ]
@@ -265,7 +265,7 @@ def test_the_diagnosis_as_text_and_as_a_document_are_the_same(small_job):
 
 def test_the_python_diagnosis_gives_the_same(small_job):
     found = bytecap.diagnose(
-        small_job.checkpoint, data=small_job.calibration, architecture=small_job.architecture, tokens=256, bits=2
+        small_job.checkpoint, data=small_job.calibration, architecture=small_job.architecture, tokens=512, bits=2
     )
     document = diagnose(small_job, "--bits", 2, "--json").document
     assert document["gradient"]["projected"] == found.gradient.projected

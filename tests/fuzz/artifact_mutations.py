@@ -16,6 +16,7 @@ from functools import cache
 
 import brotli
 import zstandard
+from byte_mutations import BYTES, REALS
 from make_vectors import FOLDER, read_table
 from vector_files import BROTLI, CODES, DIGEST, STORED, ZSTD, Row, container, varint
 
@@ -28,7 +29,6 @@ SEEDS = {
     for level in ("container", "artifact")
 }  # good vectors, by the level at which they are good
 
-BYTES = (0, 1, 2, 3, 4, 5, 8, 16, 17, 32, 63, 64, 127, 128, 129, 254, 255)
 NUMBERS = (
     0,
     1,
@@ -50,7 +50,6 @@ NUMBERS = (
     (1 << 32) - 1,
 )
 LONG_FORMS = (b"\x80\x00", b"\x80\x80\x80\x80\x80\x01", b"\xff\xff\xff\xff\x1f", b"\x80\x80\x80\x80\x80")
-REALS = (0.0, -0.0, 1.0, -1.0, 1e-45, 3e38, float("inf"), float("-inf"), float("nan"), 2.0**41)
 
 
 @dataclass

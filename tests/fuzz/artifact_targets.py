@@ -18,7 +18,7 @@ from artifact_mutations import mutation as artifact_mutation
 from fixtures import OTHER_TOKENIZER, fixtures
 from fuzz_frame import Answer, Mutation, Seed, Target
 from fuzz_invariants import Broken
-from reference import reference_decoder
+from reference import NOT_IN_REFERENCE, sections_by_reference, tensors_by_reference
 
 from bytecap.compiler.checkpoints.export import encode_safetensors
 from bytecap.errors import ArtifactError, ChecksumMismatch, LimitExceeded, OutputError
@@ -32,8 +32,6 @@ FUZZ_LIMITS = Limits(
     section_bytes=1 << 20, metadata_bytes=1 << 16, elements=1 << 16, products=1 << 22, tensors=1000, instructions=1000
 )
 PEAK_BYTES = 48 << 20
-# What the plain decoder leaves to the package: programs, and whether files are canonical and without unused tensors.
-NOT_IN_REFERENCE = ("R-PRG", "R-CAN", "R-PRV", "R-DIR-6")
 COMPARED_EVERY, COMPARED_BYTES = 8, 3000  # one of so many files, and not larger ones: the plain decoder takes its time
 FILE = "mutated.bcap"
 TOKENS = 5
@@ -57,19 +55,12 @@ def _read_sections(path: Path) -> Answer:
     except LimitExceeded:
         raise
     except ArtifactError as error:
-        _agree(_sections_by_reference(data), (error.kind, error.rule, error.offset))
+        _agree(sections_by_reference(data), (error.kind, error.rule, error.offset))
         raise
     if write_container(sections, read_minor_version(data)) != data:
         raise Broken("what was read is written otherwise")
-    _agree(_sections_by_reference(data), {section.id: section.decoded for section in sections})
+    _agree(sections_by_reference(data), {section.id: section.decoded for section in sections})
     return Answer(f"{len(sections)} sections")
-
-
-def _sections_by_reference(data: bytes) -> object:
-    try:
-        return reference_decoder.read_sections(data)
-    except reference_decoder.Refused as refused:
-        return refused.word, refused.rule, refused.offset
 
 
 def _agree(reference: object, package: object) -> None:
@@ -91,10 +82,10 @@ def _read_artifact(path: Path) -> Answer:
     except ArtifactError as error:
         rule = "R-PRG" if error.where.startswith("program") else error.rule
         if compared and not rule.startswith(NOT_IN_REFERENCE):
-            _agree(_tensors_by_reference(data), rule)
+            _agree(tensors_by_reference(data), rule)
         raise
     if compared:
-        _agree(_tensors_by_reference(data), _with_digest(artifact, tensors))
+        _agree(tensors_by_reference(data), _with_digest(artifact, tensors))
     return Answer(_used(artifact, tensors))
 
 
@@ -104,13 +95,6 @@ def _with_digest(artifact: Artifact, tensors: Sequence[np.ndarray]) -> object:
     except ChecksumMismatch as error:
         return error.rule
     return [tensor.ravel().tolist() for tensor in tensors]
-
-
-def _tensors_by_reference(data: bytes) -> object:
-    try:
-        return reference_decoder.decode_tensors(reference_decoder.read_sections(data))[1]
-    except reference_decoder.Refused as refused:
-        return refused.rule
 
 
 def _used(artifact: Artifact, tensors: Sequence[np.ndarray]) -> str:

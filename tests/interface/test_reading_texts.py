@@ -68,17 +68,16 @@ def test_where_a_calibration_text_is_cut_is_said(function, small_job, folder, mo
     monkeypatch.setattr(inputs, "MOST_TEXT_TOKENS", 1000)
     text = folder / "calibration.txt"
     note = f"only the first 1,000 tokens of {text} were read, more than any effort learns from"
-    assert getattr(bytecap, function)(**calls(small_job, folder)[function]).notes == (note,)
+    given = {"folder": folder / "points"} if function == "curve" else {}
+    assert getattr(bytecap, function)(**calls(small_job, folder)[function], **given).notes == (note,)
     option = "--data" if function == "diagnose" else "--calibration"
     arguments = [function, small_job.checkpoint, option, text, "--tokenizer", small_job.tokenizer]
     arguments += ["--architecture", small_job.architecture, "--tokens", 128]
-    arguments += {"sensitivity": ["--slices", 1], "curve": ["--budget", "6%", "--resume", folder / "points"]}.get(
-        function, []
-    )
-    for _ in range(2 if function == "curve" else 1):  # the second takes what is kept
-        shown = bytecap_command(*arguments, "--json")
-        assert shown.code == 0 and f"bytecap: note: {note}\n" in shown.stderr
-        assert json.loads(shown.stdout)["notes"] == [note]
+    kept = ["--budget", "6%", "--evaluation", small_job.text, "--resume", folder / "points"]  # by the call above
+    arguments += {"sensitivity": ["--slices", 1], "curve": kept}.get(function, [])
+    shown = bytecap_command(*arguments, "--json")
+    assert shown.code == 0 and f"bytecap: note: {note}\n" in shown.stderr
+    assert json.loads(shown.stdout)["notes"] == [note]
 
 
 def test_bars_of_a_terminal_show_a_name_as_it_is(capsys, monkeypatch):

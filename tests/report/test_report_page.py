@@ -181,7 +181,7 @@ def test_the_figures_do_not_depend_on_the_threads(small_job, tmp_path):
         explanations.append({**result.report["explanation"], "reproduce": None})
         assert json.loads(json.dumps(explanations[-1], allow_nan=False)) == explanations[-1]
     assert explanations[0] == explanations[1]
-    assert explanations[0]["swaps"]["held_out"] is True and explanations[0]["swaps"]["tokens"] == 7296 // 32 // 8 * 32
+    assert explanations[0]["swaps"]["held_out"] is True and explanations[0]["swaps"]["tokens"] == 3712 // 32 // 8 * 32
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.html", "3.html", "quick.toml"]
 
 

@@ -11,7 +11,7 @@ from artifact_mutations import SEEDS, mutations
 from hypothesis import given
 from hypothesis import strategies as st
 from make_vectors import FOLDER
-from reference import reference_decoder
+from reference import NOT_IN_REFERENCE, reference_decoder, sections_by_reference, tensors_by_reference
 from source_tree import ROOT, parsed
 
 from bytecap.errors import ArtifactError
@@ -31,30 +31,19 @@ def package_answer(data: bytes):
         return error.kind, error.rule, error.offset
 
 
-def reference_answer(data: bytes):
-    try:
-        return reference_decoder.read_sections(data)
-    except reference_decoder.Refused as refused:
-        return refused.word, refused.rule, refused.offset
-
-
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_both_agree_on_the_vectors(path):
     data = path.read_bytes()
-    assert reference_answer(data) == package_answer(data)
+    assert sections_by_reference(data) == package_answer(data)
 
 
 def test_both_agree_on_mutations():
     outcomes = set()
     for mutation in mutations(SEEDS["container"], count=1500, seed=1):
-        reference, package = reference_answer(mutation.data), package_answer(mutation.data)
+        reference, package = sections_by_reference(mutation.data), package_answer(mutation.data)
         assert reference == package, mutation
         outcomes.add(package[1] if isinstance(package, tuple) else "accepted")
     assert len(outcomes) > 12
-
-
-# What the plain decoder leaves to the package: programs, and whether files are canonical and without unused tensors.
-NOT_IN_REFERENCE = ("R-PRG", "R-CAN", "R-PRV", "R-DIR-6")
 
 
 def decoded_by_package(data: bytes):
@@ -65,18 +54,11 @@ def decoded_by_package(data: bytes):
         return "R-PRG" if error.where.startswith("program") else error.rule
 
 
-def decoded_by_reference(data: bytes):
-    try:
-        return reference_decoder.decode_tensors(reference_decoder.read_sections(data))[1]
-    except reference_decoder.Refused as refused:
-        return refused.rule
-
-
 def assert_same_tensors(data: bytes) -> str:
     package = decoded_by_package(data)
     if isinstance(package, str) and package.startswith(NOT_IN_REFERENCE):
         return package
-    assert decoded_by_reference(data) == package
+    assert tensors_by_reference(data) == package
     return package if isinstance(package, str) else "accepted"
 
 

@@ -69,6 +69,12 @@ def without_costs(document):
     return {name: value for name, value in document.items() if name not in MEASURED}
 
 
+@pytest.fixture(scope="module")
+def of_folder(tmp_path_factory):
+    """What the command line says of the folder itself."""
+    return bytecap_command("verify", write_folder(tmp_path_factory.mktemp("plain"), FILES), "--json")
+
+
 @pytest.mark.parametrize(
     ("name", "make", "top", "kind", "entered"),
     [
@@ -82,9 +88,9 @@ def without_costs(document):
         ("a.tar.bz2", lambda *given, **top: tarred(*given, **top, mode="w:bz2"), "mine/", "tar.bzip2", "mine"),
     ],
 )
-def test_an_archive_is_judged_as_the_folder_it_holds(name, make, top, kind, entered, tmp_path):
-    folder, archive = write_folder(tmp_path / "folder", FILES), make(tmp_path / name, FILES, top=top)
-    of_folder, of_archive = (bytecap_command("verify", path, "--json") for path in (folder, archive))
+def test_an_archive_is_judged_as_the_folder_it_holds(name, make, top, kind, entered, of_folder, tmp_path):
+    archive = make(tmp_path / name, FILES, top=top)
+    of_archive = bytecap_command("verify", archive, "--json")
     opened = {"archive": kind, "files": 3, "bytes": sum(map(len, FILES.values())), "entered": entered}
     expected = {**without_costs(of_folder.document), "folder": str(archive), "opened": opened}
     assert (of_archive.code, of_archive.stderr) == (of_folder.code, of_folder.stderr)
@@ -246,14 +252,22 @@ def _claimed_size() -> tuple[bytes, bytes]:
     return plain.tobuf(tarfile.USTAR_FORMAT), claimed.tobuf(tarfile.USTAR_FORMAT)
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """The document of each hostile archive: they are judged one after the other, so none may break the next one's."""
+    folders = [tmp_path_factory.mktemp("hostile") / "in" for _ in HOSTILE]
+    for folder in folders:
+        folder.mkdir()
+    made = [make(folder) for (make, _), folder in zip(HOSTILE.values(), folders, strict=True)]
+    outcome = bytecap_command("verify", *made, "--json-lines", "--threads", 1)
+    assert (outcome.code, outcome.stderr) == (7, "")
+    return dict(zip(HOSTILE, map(json.loads, outcome.stdout.splitlines()), strict=True))
+
+
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_hostile_or_damaged_archive_is_not_judged_and_says_why(case, tmp_path):
-    make, reason = HOSTILE[case]
-    (tmp_path / "in").mkdir()
-    archive = make(tmp_path / "in")
-    outcome = bytecap_command("verify", archive, "--json")
-    found = outcome.document
-    assert (outcome.code, outcome.stderr, found["verdict"], found["passed"]) == (7, "", "not judged", False)
+def test_a_hostile_or_damaged_archive_is_not_judged_and_says_why(case, judged):
+    found, reason = judged[case], HOSTILE[case][1]
+    assert (found["verdict"], found["passed"]) == ("not judged", False)
     (finding,) = found["findings"]
     assert (finding["rule"], finding["level"]) == ("archive-unopened", "skipped")
     assert finding["text"].startswith("the archive was not opened: ")

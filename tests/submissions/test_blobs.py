@@ -252,3 +252,12 @@ def test_the_log_that_counts_a_data_file_is_named(tmp_path):
     assert (finding.level.value, finding.values["named_by"]) == ("finding", "train_gpt.py:1")
     assert finding.values["counted_by"] == ["train.log"]
     assert json.dumps(finding.values)
+
+
+def test_a_file_behind_more_binary_files_than_are_looked_at_is_said_to_be_unread(tmp_path):
+    """A library behind 200 small files of data: nothing judges it, and the judgement says so."""
+    files = {f"data/{k:03d}.dat": bytes([0, 255]) for k in range(200)}
+    write_folder(tmp_path, files | {"zz.so": b"\x7fELF" + bytes(60)})
+    (unread,) = [finding for finding in judge_folder(tmp_path).findings if finding.rule == "folder-unread"]
+    assert (unread.level.value, unread.place) == ("warning", "zz.so")
+    assert unread.text == "not read whole: it is behind the first 200 binary files"

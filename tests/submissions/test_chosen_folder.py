@@ -27,10 +27,13 @@ def target(request, tmp_path):
 
 @pytest.mark.parametrize("inside", ["records/track/c", "./records/track/c/", "c", "track/c"])
 def test_one_is_picked_by_its_path_or_its_end(inside, target):
-    judgement = bytecap.verify_folder(target, inside=inside)
-    assert judgement.files == len(MINE)
-    assert judgement.complete
-    assert bytecap_command("verify", target, "--inside", inside).stdout.count(": 3 files") == 1
+    document = bytecap_command("verify", target, "--inside", inside, "--json").document
+    assert (document["files"], document["complete"]) == (len(MINE), True)
+
+
+def test_the_one_that_was_picked_is_told_and_python_picks_it_too(target):
+    assert bytecap.verify_folder(target, inside="c").files == len(MINE)
+    assert bytecap_command("verify", target, "--inside", "c").stdout.count(": 3 files") == 1
 
 
 @pytest.mark.parametrize(

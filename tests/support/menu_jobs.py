@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from tiny_models import ARCHITECTURE as SMALL
-from tiny_models import golf_model, random_sequences
+from tiny_models import CALM, golf_model, random_sequences
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.menu.standard import StandardChoices, choose_standard
@@ -19,7 +19,6 @@ from bytecap.progress import silent_stage
 
 ARCHITECTURE = SMALL | {"vocab_size": 96, "model_dim": 32}
 PRICE = 3e-3
-CALM = {"threads": 1, "seed": 0, "device": "cpu"}
 OFF = {"enabled": False}
 
 

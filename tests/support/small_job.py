@@ -87,7 +87,7 @@ def make_small_job(folder: Path) -> SmallJob:
     _write_checkpoint(job.checkpoint)
     job.tokenizer.write_bytes(model_bytes())
     _write_text(job, job.text, job.data, first_seed=0, documents=8)
-    _write_text(job, folder / "calibration.txt", job.calibration, first_seed=100, documents=40)
+    _write_text(job, folder / "calibration.txt", job.calibration, first_seed=100, documents=20)
     job.architecture.write_text(json.dumps(ARCHITECTURE))
     job.code.write_text("import model_code\n")
     (folder / "model_code.py").write_text("LAYERS = 2\n")

@@ -20,6 +20,7 @@ ARCHITECTURE = {
     "mlp_mult": 2,
     "seq_len": 16,
 }
+CALM = {"threads": 1, "seed": 0, "device": "cpu"}  # how a calibration and a job of one is run
 
 
 def golf_model(seed: int = 0, **changes) -> Model:

@@ -7,8 +7,9 @@ tensor of each operation is named by zigzag step 0 (the next one) unless the vec
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+
+from vector_files import real, varint, zigzag
 
 from bytecap.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
 
@@ -32,22 +33,9 @@ class ProgramVector:
     minor_version: int = 0
 
 
-def varint(value: int) -> bytes:
-    head = []
-    while value > 127:
-        head.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*head, value])
-
-
 def step(tensor: int, last: int = -1) -> bytes:
     """The zigzag step to a tensor from the tensor named last."""
-    delta = tensor - last - 1
-    return varint(2 * delta if delta >= 0 else -2 * delta - 1)
-
-
-def real(value: float) -> bytes:
-    return struct.pack("<f", value)
+    return zigzag(tensor - last - 1)
 
 
 def assemble(

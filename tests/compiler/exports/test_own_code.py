@@ -46,31 +46,37 @@ LISTED = {name: LISTS[name] for name in ("outside-named-plain-True", "inside-bar
 VARIANT = {name: (make, {**OF_ANY, **said}, "") for name, (make, said) in VARIANTS.items()}
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 @pytest.mark.parametrize("name", [*MODELS, *OF_HEADS, *OTHERS, *VARIANT, *LISTED])
-def test_an_export_asks_for_nothing_and_assumes_nothing(name, suffix, tmp_path):
+def test_an_export_asks_for_nothing_and_assumes_nothing(name, tmp_path):
     make, said, _ = {**MODELS, **OF_HEADS, **OTHERS, **VARIANT, **LISTED}[name]
     model = build_model(checkpoint_of(state_of(make()), None), said)
+    artifact = written(model, tmp_path)
+    instructions = bytecap.load(artifact).program.instructions
+    for suffix in (".safetensors", ".pt"):
+        output = tmp_path / f"model{suffix}"
+        bytecap.export(artifact, output)
+        again = bytecap.load(output)
+        assert again.program.instructions == instructions
+        read = build_model(read_checkpoint(output))  # a gate and what it multiplies, too, are in their places
+        assert [tensor.name for tensor in read.tensors] == [tensor.name for tensor in model.tensors]
+        pairs = zip(read.tensors, model.tensors, strict=True)
+        assert all(np.allclose(one.values, other.values, rtol=0, atol=2**-23) for one, other in pairs)
+        assert not again.assumed and {*again.told.values()} == {"'config' in the file"}
+
+
+def written(model, folder):
+    """The artifact of a model that stores its tensors as they are."""
     sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
-    artifact, output = tmp_path / "model.bcap", tmp_path / f"model{suffix}"
+    artifact = folder / "model.bcap"
     artifact.write_bytes(assemble_artifact(model.program, sources, {}))
-    bytecap.export(artifact, output)
-    again = bytecap.load(output)
-    assert again.program.instructions == bytecap.load(artifact).program.instructions
-    read = build_model(read_checkpoint(output))  # a gate and what it multiplies, too, are in their places
-    assert [tensor.name for tensor in read.tensors] == [tensor.name for tensor in model.tensors]
-    pairs = zip(read.tensors, model.tensors, strict=True)
-    assert all(np.allclose(one.values, other.values, rtol=0, atol=2**-23) for one, other in pairs)
-    assert not again.assumed and {*again.told.values()} == {"'config' in the file"}
+    return artifact
 
 
 def test_what_a_caller_says_comes_before_what_an_export_says(tmp_path):
     make, said, _ = MODELS["tutorial-gpt-separate"]
     model = build_model(checkpoint_of(state_of(make()), None), said)
-    sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
-    artifact, output = tmp_path / "model.bcap", tmp_path / "model.safetensors"
-    artifact.write_bytes(assemble_artifact(model.program, sources, {}))
-    bytecap.export(artifact, output)
+    output = tmp_path / "model.safetensors"
+    bytecap.export(written(model, tmp_path), output)
     with safetensors.safe_open(output, "numpy") as file:
         assert json.loads(file.metadata()["config"])["hidden_act"] == "relu"
     own = tmp_path / "own.toml"
@@ -105,9 +111,7 @@ def test_an_export_of_a_llama_without_a_configuration_is_the_same_program(tmp_pa
 
 
 def assert_comes_back(model, folder):
-    sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
-    artifact, output = folder / "model.bcap", folder / "model.safetensors"
-    artifact.write_bytes(assemble_artifact(model.program, sources, {}))
+    artifact, output = written(model, folder), folder / "model.safetensors"
     bytecap.export(artifact, output)
     again = bytecap.load(output)
     assert again.program == bytecap.load(artifact).program and not again.assumed

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_models import ARCHITECTURE as SMALL
-from tiny_models import golf_model, random_sequences
+from tiny_models import CALM, golf_model, random_sequences
 
 from bytecap.cli.compile_report import print_compile_report
 from bytecap.compiler.checkpoints.export import export_checkpoint
@@ -100,10 +100,9 @@ def trials_of(model: Model) -> tuple[QuickTrials, Trial]:
     """Plain grids under the recipe `everything`, and a trial at a price of about three bits a weight."""
     text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
     recipe = read_recipe("everything")
-    calm = {"threads": 1, "seed": 0, "device": "cpu"}
     with one_thread_each():
-        statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **calm)
-        job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **calm)
+        statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **CALM)
+        job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **CALM)
         trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1))
         return trials, trials.at(3e-3)
 
@@ -248,15 +247,11 @@ def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
     assert costs[1] < costs[0]
 
 
-def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
-    assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
-
-
-def test_equal_bytes_with_a_work_folder_which_keeps_trials_with_choices_apart(
+def test_equal_bytes_on_two_threads_with_a_work_folder_which_keeps_trials_with_choices_apart(
     made, walked: CompileResult, tmp_path: Path
 ) -> None:
     """The trials before the choices stand at the same byte price."""
-    assert made[0].compile(WALKED + MENUS, work=tmp_path / "work").artifact == walked.artifact
+    assert made[0].compile(WALKED + MENUS, threads=2, work=tmp_path / "work").artifact == walked.artifact
 
 
 def test_tables_are_decided_by_their_measured_loss_and_offered_nothing_else(chosen: CompileResult) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reference import reference_decoder
-from tiny_models import bare_model, golf_model, random_sequences
+from tiny_models import CALM, bare_model, golf_model, random_sequences
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.menu import menus
@@ -151,9 +151,9 @@ def test_a_group_survives_the_walk() -> None:
     """
     model = golf_model(6, vocab_size=40, model_dim=48)
     text = random_sequences(40, 48, 16, seed=6)
-    recipe, calm = read_recipe("everything"), {"threads": 1, "seed": 0, "device": "cpu"}
-    statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **calm)
-    job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **calm)
+    recipe = read_recipe("everything")
+    statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **CALM)
+    job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **CALM)
     places = next(g.members for g in find_groups(model, job.walked) if g.family == "input")
     chosen = np.sort(np.random.default_rng(5).choice(48, 20, replace=False))  # more than a name of the set takes
     setting = Selection("apart", len(chosen))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_models import ARCHITECTURE, golf_model
+from tiny_models import ARCHITECTURE, CALM, golf_model
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.outlook import _no_statistics
 from bytecap.compiler.profiles import profile_codec
 from bytecap.compiler.rate_control import artifacts
 from bytecap.compiler.recipe import parse_recipe
-
-CALM = {"threads": 1, "seed": 0, "device": "cpu"}
 
 
 @pytest.mark.parametrize(("profile", "encoded"), [("max", 2), ("default", 2), ("fast", 0)])

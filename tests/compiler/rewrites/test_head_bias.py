@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_models import ARCHITECTURE, golf_model, random_sequences
+from tiny_models import ARCHITECTURE, CALM, golf_model, random_sequences
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.model.model import Model
@@ -26,7 +26,6 @@ from bytecap.progress import silent_stage
 from bytecap.runtime.interpreter import Interpreter
 
 RECIPE = parse_recipe("biased", {"bias-head": {"enabled": True}, "calibrate": {"tokens": 512}})
-CALM = {"threads": 1, "seed": 0, "device": "cpu"}
 UNCAPPED = {"tie_embeddings": False, "logit_softcap": 0.0}
 
 
