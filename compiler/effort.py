@@ -64,15 +64,15 @@ EFFORTS: Mapping[int, Options] = {
 # Processor seconds, and bytes at equal divergence, over those of the default effort, of 2.6 million weights at 2.2 bits
 # (benchmarks/results/prose-efforts.json).
 MEASURED: Mapping[int, tuple[float, float]] = {
-    1: (0.082, 1.087),
-    2: (0.153, 1.053),
-    3: (0.626, 1.014),
-    4: (0.932, 1.003),
+    1: (0.094, 1.089),
+    2: (0.180, 1.052),
+    3: (0.654, 1.013),
+    4: (0.952, 1.004),
     5: (1.000, 1.000),
-    6: (1.641, 0.982),
-    7: (2.860, 0.972),
-    8: (6.093, 0.960),
-    9: (11.270, 0.957),
+    6: (1.716, 0.984),
+    7: (2.897, 0.974),
+    8: (5.437, 0.965),
+    9: (11.200, 0.959),
 }
 
 
