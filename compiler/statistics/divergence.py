@@ -37,12 +37,13 @@ def divergences(
     """
     wanted = torch.zeros(found.shape[:2], dtype=torch.int64, device=found.device) if targets is None else targets
     both = expected.flatten(0, 1), found.flatten(0, 1), wanted.flatten()
-    divergence, loss = _by_kernel(*both) if found.device.type == "cpu" else by_operations(*both)
+    divergence, loss = by_kernel(*both) if found.device.type == "cpu" else by_operations(*both)
     loss = torch.zeros_like(loss) if targets is None else loss
     return divergence.view(found.shape[:2]), loss.view(found.shape[:2])
 
 
-def _by_kernel(expected: torch.Tensor, found: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def by_kernel(expected: torch.Tensor, found: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`divergences` of logits [n, vocabulary] on the processor."""
     divergence, loss = np.empty((2, len(found)))
     logits = (values.detach().contiguous().numpy() for values in (expected, found))
     row_divergences(*logits, targets.contiguous().numpy(), divergence, loss)

@@ -21,7 +21,7 @@ from bytecap.compiler.pipeline import land_checkpoint, measure_checkpoint
 from bytecap.compiler.quantize import distillation, sequential
 from bytecap.compiler.resume import digests
 from bytecap.compiler.scratch_file import ScratchFile
-from bytecap.compiler.statistics import batch_pass
+from bytecap.compiler.statistics import batch_pass, divergence
 from bytecap.compiler.statistics.batch_pass import second_moment
 from bytecap.lab.measure.diagnosis import diagnose_model
 from bytecap.lab.measure.equal_bytes import Bench, BenchInputs
@@ -51,8 +51,8 @@ tolerance = 0.01
 
 @pytest.fixture
 def alike(monkeypatch):
-    """What is computed on the processor is computed as on a device: second moments by torch, products in float32,
-    attention in plain operations; and what has nothing to do with models is left out.
+    """What is computed on the processor is computed as on a device: second moments and divergences by torch, products
+    in float32, attention in plain operations; and what has nothing to do with models is left out.
     """
 
     def by_torch(x, y=None):
@@ -61,6 +61,7 @@ def alike(monkeypatch):
 
     for module in (batch_pass, sequential):
         monkeypatch.setattr(module, "second_moment", by_torch)
+    monkeypatch.setattr(divergence, "by_kernel", divergence.by_operations)
     monkeypatch.setattr(distillation, "has_half_products", lambda device: False)
     monkeypatch.setattr(float_products, "has_wide_products", lambda: False)
     for module in (read_job, digests):

@@ -25,6 +25,7 @@ PUBLIC_OPTIONS = {
     "interface/measurements.py:curve": "the options of `bytecap curve`",
     "interface/laboratory.py:run_experiment": "the options of `bytecap lab run`",
     "compiler/pipeline.py:compile_checkpoint": "what `bytecap.compile` hands on",
+    "compiler/statistics/calibration.py:measure_statistics": "what compiles, dry runs and measurements ask for",
 }
 # Files that hold a table whose columns a reader compares down the page.
 TABLES = {
