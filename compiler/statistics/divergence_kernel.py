@@ -40,7 +40,8 @@ def exp64(x):
 def row_divergences(expected, found, targets, divergences, losses):
     """KL(softmax of expected || softmax of found) in nats, and -log softmax of found at the targets.
 
-    expected, found : float32 [positions, vocabulary], contiguous; what is not finite makes its row NaN
+    expected, found : float32 [positions, vocabulary], contiguous; what is not finite makes its row NaN, or infinite
+        where only `found` rules out a token
     targets : int64 [positions];  divergences, losses : float64 [positions], written
     """
     totals, others, products = np.empty(LANES), np.empty(LANES), np.empty(LANES)
@@ -58,7 +59,8 @@ def row_divergences(expected, found, targets, divergences, losses):
                 products[i] += p * (log_p - log_q)
         log_total = math.log(_in_order(others))
         my_total = _in_order(totals)
-        divergences[position] = _in_order(products) / my_total - math.log(my_total) + log_total
+        divergence = _in_order(products) / my_total - math.log(my_total) + log_total
+        divergences[position] = divergence if divergence > -math.inf else math.nan
         losses[position] = log_total - (np.float64(other[targets[position]]) - other_peak)
 
 

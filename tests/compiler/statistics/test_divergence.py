@@ -75,6 +75,9 @@ def test_a_logit_that_is_not_finite_makes_its_position_nan(value):
     broken[0, 1, 69] = value
     for pair in ((logits, broken), (broken, logits)):
         assert divergences(*pair)[0].isnan().tolist() == [[False, True]]
+    broken[0, 1, 69] = -math.inf
+    assert divergences(broken, logits)[0].isnan().tolist() == [[False, True]]
+    assert divergences(logits, broken)[0].tolist() == [[0, math.inf]]
 
 
 def test_the_exponential_is_that_of_the_c_library():
