@@ -165,10 +165,8 @@ def _summarize(
 
     correlations : whether the output Fisher is wanted beside its diagonal
     """
-    linear = list(dict.fromkeys(op.weight for op in measured.linear.values()))
-    tables = [i for i in sums.names("lookup_moments") if i not in linear]
     summary = _Summary(measured, sums, tokens, correlations)
-    matrices = MatrixTable([*linear, *tables], summary.matrix, scratch)
+    matrices = MatrixTable(measured.matrices, summary.matrix, scratch)
     if scratch is None:
         matrices = {i: matrices[i] for i in matrices}
     vectors = {i: (sums.load(("vectors", i)) / tokens).numpy() for i in measured.vectors if ("vectors", i) in sums}
