@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from golden_files import GOLDEN, REWRITE
 
@@ -20,6 +21,7 @@ from bytecap.compiler.checkpoints.configuration import Configuration
 from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.errors import CheckpointError
 from bytecap.runtime.interpreter import Interpreter
 
 FOLDER = GOLDEN / "logits"
@@ -50,6 +52,14 @@ def golden_logits(name: str) -> GoldenLogits:
     shapes = {tensor: tuple(shape) for tensor, shape in content["shapes"].items()}
     vocabulary = int(content["config"]["vocab_size"])
     return GoldenLogits(content["config"], shapes, np.array(content["logits"]).reshape(*TOKENS, vocabulary))
+
+
+def assert_refused(name: str, changes: dict[str, object], message: str) -> None:
+    """That no model is made of a case whose configuration was changed, and why."""
+    golden = golden_logits(name)
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden.state(), golden.config | changes))
+    assert message in str(caught.value)
 
 
 def assert_golden_logits(name: str, golden: GoldenLogits) -> None:
