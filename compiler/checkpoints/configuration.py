@@ -32,6 +32,7 @@ KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
     "arch",
     "architecture",
 )
+SLIDING, FULL, CONVOLUTION = "sliding_attention", "full_attention", "conv"  # kinds in `layer_types`
 NANOCHAT_STEP = re.compile(r"model_(\d+)\.pt")  # has its meta_000123.json beside it
 SIZES = {  # of these a description of a model has at least LEAST_SIZES
     *("n_layer", "n_layers", "num_layers", "num_hidden_layers", "depth", "layers", "n_blocks", "num_blocks"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import CheckpointError
-from .configuration import Configuration
+from .configuration import FULL, SLIDING, Configuration
 from .gguf_names import ARCHITECTURES, part_of
 from .gguf_own_words import OWN_KEYS, constants_of_llama_cpp, kinds_of_layers
 
@@ -211,11 +211,11 @@ def _of_architecture(
     layers = values.get("num_hidden_layers", 0)
     count = layers if isinstance(layers, int) and layers <= MOST_LAYERS else 0  # more than the tensors is refused later
     if architecture == "gemma3":
-        every = [("full" if (n + 1) % GLOBAL_EVERY == 0 else "sliding") + "_attention" for n in range(count)]
+        every = [SLIDING if (n + 1) % GLOBAL_EVERY else FULL for n in range(count)]
         base = own.get("rope.freq_base_swa", LOCAL_ROPE_BASE)
         return {"layer_types": every, "rope_local_base_freq": base, **_scale(architecture, values)}
     if architecture == "gemma2":
-        every = ["full_attention" if n % 2 else "sliding_attention" for n in range(count)]
+        every = [FULL if n % 2 else SLIDING for n in range(count)]
         return {"layer_types": every, **_scale(architecture, values)}
     if architecture == "phi3":
         return {"pad_token_id": None}  # else one beyond a vocabulary that is smaller than Phi-3's

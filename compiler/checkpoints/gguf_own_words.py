@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import CheckpointError
+from .configuration import CONVOLUTION, FULL, SLIDING
 
 OWN_KEYS: Mapping[str, Mapping[str, str]] = {  # by architecture, after "ARCHITECTURE."
     "granite": {
@@ -24,7 +25,6 @@ OWN_KEYS: Mapping[str, Mapping[str, str]] = {  # by architecture, after "ARCHITE
     "lfm2": {"shortconv.l_cache": "conv_L_cache"},
 }
 KEY_HEADS = "attention.head_count_kv"
-CONVOLUTION, ATTENTION, SLIDING = "conv", "full_attention", "sliding_attention"
 EXAONE_LAYERS_WITH_WINDOWS, EXAONE_WINDOW, EXAONE_FULL_EVERY = 64, 4096, 4  # of the one size that has some
 
 
@@ -42,7 +42,7 @@ def kinds_of_layers(own: Mapping[str, object], path: Path) -> tuple[dict[str, ob
     found = {each for each in counts if each}
     if len(found) > 1:
         raise CheckpointError(f"{path} has another {KEY_HEADS} in every layer, which no frontend knows")
-    kinds = [ATTENTION if each else CONVOLUTION for each in counts]
+    kinds = [FULL if each else CONVOLUTION for each in counts]
     return {**own, KEY_HEADS: max(counts, default=0)}, {"layer_types": kinds}
 
 
@@ -58,7 +58,7 @@ def constants_of_llama_cpp(
         return {"block_auto_adjust_ff_dim": False}  # since the length that the file has is that of the tensors
     if architecture == "exaone4":
         windowed = layers == EXAONE_LAYERS_WITH_WINDOWS
-        every = [SLIDING if windowed and (n + 1) % EXAONE_FULL_EVERY else ATTENTION for n in range(layers)]
+        every = [SLIDING if windowed and (n + 1) % EXAONE_FULL_EVERY else FULL for n in range(layers)]
         window = values.get("sliding_window", EXAONE_WINDOW) if windowed else None
         return {"layer_types": every, "sliding_window": window}
     return {}
@@ -95,18 +95,9 @@ def key_heads(values: Mapping[str, object]) -> object:
     """The inverse of `kinds_of_layers`: key heads, layer by layer where some have a convolution."""
     kinds, full, count = (values.get(name) for name in ("layer_types", "full_attn_idxs", "num_hidden_layers"))
     if not isinstance(kinds, list) and isinstance(full, list) and isinstance(count, int):
-        kinds = [ATTENTION if layer in full else CONVOLUTION for layer in range(count)]
+        kinds = [FULL if layer in full else CONVOLUTION for layer in range(count)]
     heads = values["num_key_value_heads"]
     return [0 if kind == CONVOLUTION else heads for kind in kinds] if isinstance(kinds, list) else heads
-
-
-def base_of_hunyuan(rope: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
-    """The base of rotations that an alpha scales, as the file has it; nothing where none does."""
-    alpha, width = rope.get("alpha"), values.get("head_dim")
-    base = rope.get("rope_theta", values.get("rope_theta", 10_000.0))
-    if not (isinstance(alpha, int | float) and isinstance(width, int) and isinstance(base, int | float) and width > 2):
-        return {}
-    return {"rope_theta": base * alpha ** (width / (width - 2))}
 
 
 def length_of_lfm2(values: Mapping[str, object]) -> int:

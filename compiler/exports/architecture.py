@@ -96,7 +96,7 @@ def complete_configuration(
         )
     known = {} if model is None else model.architecture
     llama = LLAMA_FAMILIES.get(str(configuration.get("model_type")))
-    theirs = {name: name for name in (TIED,)} if llama is None else {n: llama.keys.get(n, n) for n in TOLD_BY_SHAPES}
+    theirs = {TIED: TIED} if llama is None else {n: llama.keys.get(n, n) for n in TOLD_BY_SHAPES}
     unsaid = {name: known[n] for n, name in theirs.items() if n in known and name and configuration.get(name) is None}
     return {**configuration, **({} if configuration.get("model_type") in MULTIMODAL else unsaid)}
 

@@ -12,19 +12,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import OutputError
+from ..checkpoints.configuration import SLIDING
 from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED, SCALED_BY_WIDTH
 from ..checkpoints.gguf_names import ARCHITECTURES
 from ..checkpoints.gguf_own_words import (
     EXAONE_LAYERS_WITH_WINDOWS,
     OWN_KEYS,
-    base_of_hunyuan,
     key_heads,
     length_of_lfm2,
     scales_of_minicpm,
 )
 from ..frontends.llama_configuration import rope_settings
 from ..frontends.llama_families import FAMILIES, MULTIMODAL
-from ..frontends.llama_layers import SLIDING
+from ..frontends.rope_scaling import base_by_alpha
 from .gguf_agreement import refuse_another_model
 
 ALIASES = {
@@ -92,7 +92,7 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     values = {theirs.get(name, name): value for name, value in configuration.items() if value is not None}
     rope = rope_settings(values)
     if architecture == "hunyuan-dense":
-        rope = {**rope, **base_of_hunyuan(rope, values)}
+        rope = {**rope, **_base_of_hunyuan(rope, values)}
     values |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
     local = (values.get("rope_parameters") or {}).get(SLIDING) or {}
     values |= {"rope_local_base_freq": local["rope_theta"]} if "rope_theta" in local else {}
@@ -109,6 +109,15 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     values.setdefault("intermediate_size", 4 * values["hidden_size"])
     values.setdefault("max_position_embeddings", 2048)
     return values
+
+
+def _base_of_hunyuan(rope: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+    """The base of rotations that an alpha scales, as the file has it; nothing where none does."""
+    alpha, width = rope.get("alpha"), values.get("head_dim")
+    base = rope.get("rope_theta", values.get("rope_theta", 10_000.0))
+    if not (isinstance(alpha, int | float) and isinstance(width, int) and isinstance(base, int | float) and width > 2):
+        return {}
+    return {"rope_theta": base_by_alpha(base, alpha, width)}
 
 
 def _defaults(architecture: str, model_type: str) -> Mapping[str, object]:

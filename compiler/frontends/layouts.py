@@ -132,11 +132,9 @@ def stored_name(name: str) -> str:
     name = whole_name(name).split(SAME)[0].removesuffix(ONE)
     one_head = ONE_HEAD.fullmatch(name)
     name = f"{one_head['before']}*{one_head['after']}" if one_head else name
-    for pattern in (ROWS, BANK):
+    for pattern in (ROWS, BANK, BLOCKS):
         match = pattern.fullmatch(name)
         name = match["whole"] if match else name
-    match = BLOCKS.fullmatch(name)
-    name = match["whole"] if match else name
     return name.removesuffix(COLUMN).removesuffix(FLAT).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
 
 

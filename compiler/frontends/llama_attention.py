@@ -23,7 +23,7 @@ def rotations(h: Hyperparameters) -> tuple[Rotation, Rotation]:
 
 
 class Attention(Steps):
-    """Writes the attention of one layer."""
+    """Writes the attention of every layer."""
 
     def __init__(self, builder: ProgramBuilder, h: Hyperparameters, naming: Naming, present: Collection[str]) -> None:
         super().__init__(builder, h, naming, present)

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import Configuration
+from ..checkpoints.configuration import FULL, SLIDING, Configuration
 from .agreement import EVALUATED_LENGTH, refuse_zeros
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_family import Family, Windows
-from .llama_layers import FULL, KINDS, SLIDING, layers_told
-from .rope_scaling import complete_scaling, kind_of
+from .llama_layers import KINDS, layers_told
+from .rope_scaling import base_by_alpha, complete_scaling, kind_of
 
 SAME_NAME = (
     "vocab_size",
@@ -185,7 +185,7 @@ def _ntk_base(rope: Values, values: Values, base: object, source: str) -> float:
     if len(numbers) < 3 or min(numbers) <= 0 or numbers[1] <= 2:
         raise CheckpointError(f"{source} scales rotations by an alpha, which takes numbers above 0 and a head_dim")
     try:
-        return float(numbers[2] * numbers[0] ** (numbers[1] / (numbers[1] - 2)))
+        return float(base_by_alpha(numbers[2], numbers[0], numbers[1]))
     except OverflowError:
         raise CheckpointError(f"{source} scales rotations by an alpha of {shown_value(alpha)}, beyond sense") from None
 

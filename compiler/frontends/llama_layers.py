@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import CheckpointError
+from ..checkpoints.configuration import CONVOLUTION, FULL, SLIDING
 from .agreement import refuse_zeros
 from .llama_family import Family, Unrotated, Windows
 
-SLIDING, FULL, CONVOLUTION = "sliding_attention", "full_attention", "conv"
 KINDS = "layer_types"
 OLDER_KINDS = "layers_block_type"  # of Granite's hybrids
 OF_A_STATE = ("mamba", "mamba2", "linear_attention", "recurrent")

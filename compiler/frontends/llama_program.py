@@ -48,6 +48,10 @@ def build_program(h: Hyperparameters, naming: Naming, present: Collection[str]) 
 class _Block(Steps):
     """Writes one layer."""
 
+    def __init__(self, builder: ProgramBuilder, h: Hyperparameters, naming: Naming, present: Collection[str]) -> None:
+        super().__init__(builder, h, naming, present)
+        self.attentions = Attention(builder, h, naming, present)
+
     def layer(self, layer: int, x: int) -> int:
         """Attention and MLP, each added to the stream."""
         if self.h.traits.norms is Norms.ONCE:
@@ -63,7 +67,7 @@ class _Block(Steps):
         """Attention, or what stands in its place."""
         if layer in self.h.conv_layers:
             return self.convolution(layer, x)
-        return Attention(self.builder, self.h, self.naming, self.present).of(layer, x)
+        return self.attentions.of(layer, x)
 
     def mlp(self, layer: int, x: int) -> int:
         """up, activation, down; where there is a gate, it goes through the activation and multiplies."""

@@ -36,6 +36,11 @@ class Rotation:
     factor: float = 1.0
 
 
+def base_by_alpha(base: float, alpha: float, width: float) -> float:
+    """Hunyuan's base for longer contexts, of heads of that width (above 2)."""
+    return base * alpha ** (width / (width - 2))
+
+
 def plain_frequencies(base: float, dims: int) -> np.ndarray:
     """float64[dims / 2]: base^(-2j / dims)"""
     return float(base) ** (-np.arange(0, dims, 2) / dims)
