@@ -158,8 +158,9 @@ def _plan(
 def _names(checkpoints: Sequence[Path]) -> list[str]:
     """A name for each checkpoint: as many of the last parts of its path as tell it from the others."""
     paths = [Path(os.path.abspath(path)) for path in checkpoints]
-    if len(set(paths)) < len(paths):
-        raise OutputError("a checkpoint is named twice; each is fitted once")
+    twice = next((path for number, path in enumerate(paths) if path in paths[:number]), None)
+    if twice is not None:
+        raise OutputError(f"{twice} is named twice; each checkpoint is fitted once")
     for count in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["-".join((*path.parts[-count:-1], path.stem if path.is_file() else path.name)) for path in paths]
         if len(set(names)) == len(names):

@@ -61,7 +61,8 @@ class DataFile:
 def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
     """The files that paths, patterns such as "val_*.bin" and "-" name, in order, each pattern's sorted by name.
 
-    A pattern leaves out the byte counts beside shards. Raises DataError when a pattern matches nothing.
+    A pattern leaves out the byte counts beside shards. Raises DataError when a pattern matches nothing, and for a file
+    that is named twice: its text would count as often, and scores would seem surer than they are.
     """
     given = [data] if isinstance(data, str | Path) else list(data)
     found: list[str] = []
@@ -75,6 +76,10 @@ def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
         found += matches
     if not found:
         raise DataError("no data file is given")
+    places = [entry if entry == STANDARD_INPUT else os.path.realpath(entry) for entry in found]
+    for index, place in enumerate(places):
+        if place in places[:index]:
+            raise DataError(f"{found[index]} is given twice, which would count it twice; give each file once")
     return found
 
 

@@ -117,6 +117,8 @@ def read_scoring_data(
     count = target_count(tokens, length, options.max_tokens) + 1
     counts, counted = _counts_beside(data, tokens, options)
     notes = [*tokens.notes, *counted]
+    if options.beginning is not None and tokens.text is None:
+        notes.append(f"the token to put before documents was not used: {tokens.source} has its documents' own")
     if loaded is not None and not _knows_text(loaded):
         notes.append(f"bytes are those of the table {loaded.source}, which is not checked; docs/scoring.md says how to")
     text = tokens.text

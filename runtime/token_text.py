@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .tokenizers import ByteTable, Tokenizer
+from .tokenizers.stretches import CONTINUATIONS
 
 WHITE_SPACE = np.array([chr(point).isspace() for point in range(0x3002)])  # where str.split() cuts; nowhere beyond
 WORD_BLOCK = 1 << 20  # tokens
-CONTINUATIONS = frozenset(bytes([value]) for value in range(0x80, 0xC0))  # of a UTF-8 character
 LONE_BYTES = (0xDC80, 0xDCFF)  # where surrogateescape puts bytes that are no character
 
 

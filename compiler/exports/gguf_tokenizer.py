@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ...errors import OutputError
 from ...files.nested_text import parse_json
+from ...runtime.tokenizers.gguf_tokenizer import PREFIX
+from ...runtime.tokenizers.scored_pieces import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 
-PREFIX = "tokenizer.ggml."
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 PRE_TOKENIZERS = {  # how llama.cpp calls a sequence of pre-tokenizers: (kind, pattern), "" for none
     (("ByteLevel", ""),): "gpt-2",
     (("Digits", ""), ("ByteLevel", "")): "smollm",

@@ -82,8 +82,10 @@ class Naming:
 
     def place(self, name: str) -> tuple[int, str, str] | None:
         """(layer, part, "weight" or "bias") of a tensor in a layer; None for any other name."""
-        before, after = re.escape(self.prefix + self.layers), re.escape(self.after)
-        match = re.fullmatch(f"{before}(\\d{{1,4}}){after}(.+)", name)
+        before = self.prefix + self.layers
+        if not name.startswith(before):  # most names, of most families: a pattern each would take most of reading
+            return None
+        match = re.fullmatch(rf"(\d{{1,4}}){re.escape(self.after)}(.+)", name.removeprefix(before))
         for part, stored in self.parts.items() if match else ():
             for kind, ending in zip(("weight", "bias"), self._endings(part), strict=True):
                 if match and match[2] == stored + ending:

@@ -11,6 +11,7 @@ of them are enough.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,6 @@ HEADER = struct.Struct(
 QUARTER_BITS = 30
 QUARTER_OCTAVES = (1 << 30, 1276901417, 1518500250, 1805811301)  # 2**(k / 4), in 2**-30
 WIDEST = 400  # classes that a writer tells apart, in both directions
-HEADROOM = 1 << 12  # bits by which a quotient is kept above 1
 FREQUENCY_SCALES = np.array(
     [max(0, 10 - k) << 16 for k in range(BINS)] + [0], np.int64
 )  # expected of the bins and the escape
@@ -205,8 +205,10 @@ def fit_classes(codes: np.ndarray, scales: ExpectedScales) -> tuple[np.ndarray, 
     octaves = FIRST_OCTAVE + (1 if scales.trellis_states else 0)
     magnitudes = np.abs(codes)
     sums = [magnitudes.sum(axis=axis, dtype=np.int64).tolist() for axis in (1, 0)]
-    for _ in range(3):
-        rows = _fitting(sums[0], columns, octaves)
+    for turn in range(3):
+        before, rows = rows, _fitting(sums[0], columns, octaves)
+        if turn and np.array_equal(rows, before):
+            break  # nothing would change any more
         columns = _fitting(sums[1], rows, octaves)
     return rows, columns
 
@@ -218,19 +220,20 @@ def _fitting(sums: list[int], across: np.ndarray, octaves: int) -> np.ndarray:
     over the columns. So the nearest k is floor(log2(r**8) / 2) - 4 * octaves, with r the measured sum
     (at least 1/4) over that of the columns: 1/8 and a half cancel.
     """
-    classes, counts = np.unique(np.clip(across, -WIDEST, WIDEST), return_counts=True)
-    total = sum(
-        n * QUARTER_OCTAVES[k & 3] << ((k + WIDEST) >> 2)
-        for k, n in zip(classes.tolist(), counts.tolist(), strict=True)
-    )
+    counts = Counter(np.clip(across, -WIDEST, WIDEST).tolist())
+    total = sum(n * QUARTER_OCTAVES[k & 3] << ((k + WIDEST) >> 2) for k, n in counts.items())
+    if not total:
+        return np.zeros(len(sums), np.int64)
     divisor, shift = total**8, 8 * (QUARTER_BITS + (WIDEST >> 2) - 2)
-    found = {
-        value: (((max(4 * value, 1) ** 8 << shift + HEADROOM) // divisor).bit_length() - 1 - HEADROOM) // 2
-        for value in set(sums)
-    }
-    return (
-        np.array([found[value] for value in sums], np.int64) - 4 * octaves if total else np.zeros(len(sums), np.int64)
-    )
+    found = {value: _floor_log2(max(4 * value, 1) ** 8 << shift, divisor) // 2 for value in set(sums)}
+    return np.array([found[value] for value in sums], np.int64) - 4 * octaves
+
+
+def _floor_log2(numerator: int, denominator: int) -> int:
+    """floor(log2(numerator / denominator)) of positive integers."""
+    octaves = numerator.bit_length() - denominator.bit_length()
+    reached = numerator << max(0, -octaves) >= denominator << max(0, octaves)
+    return octaves if reached else octaves - 1
 
 
 def settle_classes(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import brotli
@@ -19,6 +20,7 @@ from ...errors import LimitExceeded, MalformedArtifact
 from ..registry import keyed
 
 PIECE_BYTES = 1 << 16  # brotli's output limit a call; the library may return about twice as much
+REMEMBERED_BYTES, REMEMBERED_SECTIONS = 1 << 16, 32  # at most 4 MiB in all
 MINIMUM_WINDOW_BYTES = 1 << 10  # the smallest window a zstd frame can express
 
 Fail = Callable[[str, str], MalformedArtifact]
@@ -105,9 +107,20 @@ BYTES_CODECS: dict[int, BytesCodec] = keyed((Stored(), Zstd(), Brotli()), "wire_
 
 
 def encode_best(data: bytes) -> tuple[int, bytes]:
-    """(wire id, stored bytes) of the codec with the fewest stored bytes; of equals the one with the lowest id."""
+    """(wire id, stored bytes) of the codec with the fewest stored bytes; of equals the one with the lowest id.
+
+    Landing on a cap writes the same program and the same small sections again and again: what was compressed lately is
+    remembered, as far as it is short.
+    """
+    return _encode_again(data) if len(data) <= REMEMBERED_BYTES else _encode(data)
+
+
+def _encode(data: bytes) -> tuple[int, bytes]:
     encoded = {wire_id: BYTES_CODECS[wire_id].encode(data) for wire_id in sorted(BYTES_CODECS)}
     return min(encoded.items(), key=lambda item: len(item[1]))
+
+
+_encode_again = lru_cache(REMEMBERED_SECTIONS)(_encode)
 
 
 def decode_bytes(codec_id: int, stored: bytes, decoded_length: int, where: str, offset: int) -> bytes:

@@ -103,7 +103,7 @@ def test_packages_are_named_when_they_are_missing(job):
     assert (code, stdout, stderr.count("\n")) == (1, "", 1) and "bytecap[compile]" in stderr
 
 
-MANY = ["--unit", "rows", "--unit", "low-rank", "--budget", "3%:20%:2"]
+MANY = ["--unit", "tensors", "--unit", "blocks", "--budget", "3%:20%:2"]  # the quickest kinds
 
 
 def started(job, folder, *more) -> subprocess.Popen:
@@ -134,7 +134,7 @@ def test_a_killed_run_goes_on_and_loses_nothing(job, tmp_path):
     before = points(tmp_path / "points")
     assert process.returncode == -signal.SIGKILL and 3 <= len(before) < 6
     (half,) = (tmp_path / "points").iterdir()
-    half.joinpath("rows-99999.json").write_bytes(b'{"unit": ')  # what a full disk may leave
+    half.joinpath("tensors-99999.json").write_bytes(b'{"unit": ')  # what a full disk may leave
     resumed = bytecap_command(
         *job.arguments(*MANY, "--resume", tmp_path / "points", "--output", tmp_path / "resumed.json")
     )

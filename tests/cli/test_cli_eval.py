@@ -148,6 +148,15 @@ def test_the_conventions_of_a_text(small_job, tmp_path):
     assert bytecap_command(*arguments, "--bos", "start").code == 8
 
 
+def test_a_token_before_documents_is_said_to_be_unused_for_shards(small_job):
+    arguments = ["eval", small_job.artifact, *small_job.score_arguments()]
+    note = f"the token to put before documents was not used: {small_job.data} has its documents' own"
+    asked, plain = (bytecap_command(*arguments, "--json", *more).document for more in (["--bos", 500], []))
+    assert asked["notes"] == [note, *plain["notes"]]
+    assert asked["score"]["bits_per_byte"] == plain["score"]["bits_per_byte"]
+    assert f"bytecap: note: {note}\n" in bytecap_command(*arguments, "--bos", 500).stderr
+
+
 def test_what_a_tokenizer_hides_is_told(small_job, tmp_path):
     """A text that the tokenizer normalizes: the bytes are the file's, and those that no token spells are counted."""
     text = "abc \uff41\ufb01 de"  # NFKC makes "a" and "fi" of two characters of three bytes

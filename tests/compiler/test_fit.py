@@ -189,7 +189,7 @@ def test_what_is_wrong_is_refused_before_the_work(inputs, counted, tmp_path):
             fit_checkpoints(checkpoints, CAPS, tmp_path / "bad", options)
     with pytest.raises(OutputError, match="is a file; name a folder"):
         fit_checkpoints(checkpoints, CAPS, tmp_path / "file", options)
-    with pytest.raises(OutputError, match="named twice"):
+    with pytest.raises(OutputError, match=f"{checkpoints[0]} is named twice"):
         fit_checkpoints([checkpoints[0]] * 2, CAPS, tmp_path / "out", options)
     with pytest.raises(CapError, match="leaves nothing for the artifact"):
         fit_checkpoints(checkpoints, (400,), tmp_path / "out", replace(options, code=[tmp_path / "code.py"]))

@@ -92,6 +92,7 @@ def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
     stages = []
     monkeypatch.setattr(forecasts, "flops_of_core", lambda: 2e10)
     monkeypatch.setattr(forecasts, "searched_weights", lambda states: 5e5)
+    monkeypatch.setattr(outlook, "MOST_TOKENS", 1024)
 
     def look() -> Outlook:
         given = {name: tmp_path / path for name, path in paths.items()}

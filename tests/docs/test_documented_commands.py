@@ -76,7 +76,7 @@ def long_calibration(tmp_path_factory):
     """A token shard that is long enough for commands without an architecture, whose sequences have 1,024 tokens."""
     folder = tmp_path_factory.mktemp("calibration")
     text, shard = folder / "train.txt", folder / "train.bin"
-    text.write_text("\0".join(" ".join(words(seed, 60)) for seed in range(200, 520)), encoding="utf-8")
+    text.write_text("\0".join(" ".join(words(seed, 60)) for seed in range(200, 280)), encoding="utf-8")
     write_shard(shard, read_tokens(text, tiny_tokenizer(), ARCHITECTURE["vocab_size"], 1).ids)
     return shard
 

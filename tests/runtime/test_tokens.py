@@ -181,6 +181,16 @@ def test_several_files_and_patterns(tmp_path):
         read(str(tmp_path / "none*.bin"))
 
 
+def test_a_file_that_is_named_twice_is_refused(tmp_path, monkeypatch):
+    """By a pattern and by its name, by another path or by a link."""
+    write_shard(tmp_path / "a.bin", np.array([1, 4]))
+    (tmp_path / "b.bin").symlink_to("a.bin")
+    monkeypatch.chdir(tmp_path)
+    for given in (["a*.bin", "a.bin"], ["a.bin", tmp_path / "a.bin"], "*.bin", ["-", "-"]):
+        with pytest.raises(DataError, match=r"^(\S*[ab]\.bin|-) is given twice, which would count it twice; give each"):
+            read(given)
+
+
 def test_standard_input_is_text(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"abc\0abc"))))
     assert (read("-").ids == BOS).sum() == 2

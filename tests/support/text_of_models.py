@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
+from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.format.program.program import Program
-from bytecap.runtime.interpreter import Interpreter
 
 
 def written_by(program: Program, tensors: Sequence[np.ndarray], count: int, length: int, seed: int = 0) -> np.ndarray:
     """int64 [count, length] of sequences, each token drawn by the model's own probabilities."""
-    random, model = np.random.default_rng(seed), Interpreter(program, tensors)
+    random = np.random.default_rng(seed)
+    model = TorchExecutor(program, {index: torch.from_numpy(values) for index, values in enumerate(tensors)})
     tokens = random.integers(0, program.vocabulary_size, (count, 1))
     while tokens.shape[1] < length:
-        logits = model.logits(tokens)[:, -1].astype(np.float64)
+        with torch.no_grad():
+            logits = model.forward(torch.from_numpy(tokens))[:, -1].double().numpy()
         drawn = (logits + random.gumbel(size=logits.shape)).argmax(-1)
         tokens = np.concatenate([tokens, drawn[:, None]], axis=1)
     return tokens

@@ -52,7 +52,7 @@ def test_an_export_asks_for_nothing_and_assumes_nothing(name, tmp_path):
     model = build_model(checkpoint_of(state_of(make()), None), said)
     artifact = written(model, tmp_path)
     instructions = bytecap.load(artifact).program.instructions
-    for suffix in (".safetensors", ".pt"):
+    for suffix in (".safetensors", ".pt") if name in MODELS else (".safetensors",):
         output = tmp_path / f"model{suffix}"
         bytecap.export(artifact, output)
         again = bytecap.load(output)

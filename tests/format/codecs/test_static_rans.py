@@ -185,3 +185,10 @@ def test_classes_that_a_writer_fits_with_integers_are_those_of_the_formula(
     if least > 1e-6:  # no tie
         for found, side in zip(fit_classes(codes, scales), sides, strict=True):
             assert found.dtype == np.int64 and np.array_equal(found, side)
+
+
+def test_columns_are_fitted_where_the_row_is_right_at_first() -> None:
+    """A mean of 10 / 9 is what class 0 + 16 expects; of the columns three have more, which then changes the row."""
+    scales = ExpectedScales(np.zeros(1, np.int64), np.zeros(9, np.int64))
+    rows, columns = fit_classes(np.array([[8, 0, 0, 0, 1, 0, 0, 1, 0]], np.int32), scales)
+    assert (rows.tolist(), columns.tolist()) == ([-2], [29, 9, 9, 9, 17, 9, 9, 17, 9])

@@ -14,6 +14,7 @@ from zstd_frames import frame, raw_block, repeat_block
 from bytecap.errors import LimitExceeded, MalformedArtifact
 from bytecap.format.container.bytes_codecs import (
     BYTES_CODECS,
+    REMEMBERED_BYTES,
     Brotli,
     Stored,
     Zstd,
@@ -56,6 +57,17 @@ def test_best_is_smallest_and_of_equals_the_first(data):
 def test_each_codec_is_best_for_something():
     cases = {Stored: b"xyz", Zstd: bytes(range(256)) + bytes(range(256)), Brotli: b"the cat and the dog and the " * 9}
     assert {kind.wire_id for kind in cases} == {encode_best(data)[0] for data in cases.values()}
+
+
+def test_short_sections_are_compressed_once_and_long_ones_not_kept(monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        Brotli, "encode", lambda self, data: tried.append(len(data)) or brotli.compress(data, quality=0)
+    )
+    short, long = b"compressed once " * 9, bytes(REMEMBERED_BYTES + 1)
+    for data in (short, long, short, long):
+        assert encode_best(data) == encode_best(bytes(bytearray(data)))
+    assert tried == [len(short), *[len(long)] * 4]
 
 
 @pytest.mark.parametrize("codec", [BYTES_CODECS[1], BYTES_CODECS[2]], ids=lambda codec: codec.name)

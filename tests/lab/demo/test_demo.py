@@ -8,6 +8,7 @@ import pytest
 from command_line import bytecap_command
 
 from bytecap.lab.demo import demo as demo_module
+from bytecap.lab.demo import demo_text
 from bytecap.lab.demo.demo import EFFORT, STANDARD_SCALE, DemoScale, run_demo
 
 TINY = DemoScale(
@@ -39,10 +40,14 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """The folder of a tiny demo run by the command line, and what it printed."""
-    folder = tmp_path_factory.mktemp("demo") / "folder"
+    """The folder of a tiny demo run by the command line, and what it printed.
+
+    Of the standard library's modules one package is read: test_demo_text.py reads them all.
+    """
+    folder, documents_of = tmp_path_factory.mktemp("demo") / "folder", demo_text._module_documents
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo_module, "run_demo", functools.partial(run_demo, scale=TINY))
+        patch.setattr(demo_text, "_module_documents", lambda library: documents_of(library / "email"))
         return folder, bytecap_command("demo", folder)
 
 
