@@ -189,6 +189,11 @@ def _find_states(walk: Walk, found: dict[int, MapUse]) -> None:
     for scan in scans:
         for role, register in zip(STATE_INPUTS, walk.program.instructions[scan].registers, strict=True):
             _find_makers(walk, register, MapUse(role), found, (*JOINING, op.Activation))
+    for index, use in [*found.items()]:
+        if use.role in STATE_INPUTS:  # of a low rank, as the steps of a Mamba: the first factor has the role, too
+            ends = walk.origins(walk.program.instructions[index].x, STRAIGHT)  # type: ignore[attr-defined]
+            for maker in walk.of_kind(ends, op.Linear):
+                found.setdefault(maker, use)
 
 
 def _find_readers(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:

@@ -91,6 +91,8 @@ FOUND = {
     "hyperclovax": (2, 2, 2, 0, 4, 1, 2),
     "hyperclovax-plain": (2, 2, 2, 4, 4, 1, 2),
     "ministral": (2, 2, 2, 4, 4, 1, 2),
+    "mamba": (2, 0, 0, 2, 4, 1, 1),
+    "mamba2": (0, 0, 0, 2, 2, 1, 2),
 }
 
 
