@@ -72,7 +72,7 @@ def test_rows_for_no_token_are_those_that_mamba_ssm_pads_by():
         ({"ssm_cfg": {"layer": "Mamba2", "D_has_hdim": True}}, "ssm_cfg with D_has_hdim True, which is not read"),
         ({"ssm_cfg": {"layer": "Mamba2", "dt_limit": [0.0, 0.1]}}, "limits the steps of its states (dt_limit [0.0,"),
     ],
-)  # fmt: skip
+)
 def test_what_mamba_ssm_may_say_and_is_not_read(changes, message):
     state, config = of_mamba_ssm("mamba2", **changes)
     with pytest.raises(CheckpointError) as caught:
