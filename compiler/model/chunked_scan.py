@@ -13,7 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CHUNK = 64  # positions
+CHUNK = 64  # positions of a product
+STEPS = 16  # of a loop, whose states shall stay in cache
 
 Chunk = Callable[..., tuple[Tensor, Tensor]]  # (state, x, step, write, read, log_rates) -> (outputs, state)
 
@@ -26,7 +27,7 @@ class Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, steps: Tensor, write: Tensor, read: Tensor, log_rates: Tensor) -> Tensor:
         states, outputs = [x.new_zeros(x.shape[0], *x.shape[2:], write.shape[-1])], []
-        for chunk in chunks_of(x, steps, write, read):
+        for chunk in chunks_of(log_rates, x, steps, write, read):
             output, state = chunk_of(log_rates)(states[-1], *chunk, log_rates)
             outputs.append(output)
             states.append(state)
@@ -36,11 +37,11 @@ class Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, ...]:
         x, steps, write, read, log_rates, *states = ctx.saved_tensors
-        chunks = chunks_of(x, steps, write, read)
+        chunks = chunks_of(log_rates, x, steps, write, read)
         of_state, of_rates = torch.zeros_like(states[-1]), torch.zeros_like(log_rates)
         found: list[tuple[Tensor, ...]] = []
         for chunk, state, part in zip(
-            reversed(chunks), reversed(states), reversed(gradient.split(CHUNK, 1)), strict=True
+            reversed(chunks), reversed(states), reversed(gradient.split(positions(log_rates), 1)), strict=True
         ):
             inputs = [each.detach().requires_grad_() for each in (state, *chunk, log_rates)]
             with torch.enable_grad():
@@ -51,9 +52,14 @@ class Scan(torch.autograd.Function):
         return *(torch.cat(parts[::-1], 1) for parts in zip(*found, strict=True)), of_rates
 
 
-def chunks_of(*registers: Tensor) -> list[tuple[Tensor, ...]]:
+def chunks_of(log_rates: Tensor, *registers: Tensor) -> list[tuple[Tensor, ...]]:
     """Registers [batch, length, ...], some positions of all of them at a time."""
-    return list(zip(*(register.split(CHUNK, 1) for register in registers), strict=True))
+    return list(zip(*(register.split(positions(log_rates), 1) for register in registers), strict=True))
+
+
+def positions(log_rates: Tensor) -> int:
+    """Of a chunk."""
+    return CHUNK if log_rates.dim() == 2 else STEPS
 
 
 def chunk_of(log_rates: Tensor) -> Chunk:
@@ -85,11 +91,30 @@ def chunk_by_steps(
     """Likewise of heads with a rate for each element of the state."""
     decays = (-steps.unsqueeze(-1) * log_rates.exp()).exp().unsqueeze(-2)
     taken = (x * steps.unsqueeze(-1)).unsqueeze(-1) * write[:, :, :, None, None]
-    states = []
-    for decay, intake in zip(decays.unbind(1), taken.unbind(1), strict=True):
-        state = torch.addcmul(intake, decay, state)
-        states.append(state)
-    return torch.einsum("btghcn,btgn->btghc", torch.stack(states, 1), read), state
+    states = Recurrence.apply(state, decays, taken)
+    return torch.einsum("btghcn,btgn->btghc", states, read), states[:, -1]
+
+
+class Recurrence(torch.autograd.Function):
+    """The states [batch, length, ...], each the one before times its decay plus what is taken in."""
+
+    @staticmethod
+    def forward(ctx, state: Tensor, decays: Tensor, taken: Tensor) -> Tensor:
+        states = torch.empty_like(taken)
+        before = state
+        for t in range(taken.shape[1]):
+            before = torch.addcmul(taken[:, t], decays[:, t], before, out=states[:, t])
+        ctx.save_for_backward(state, decays, states)
+        return states
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, ...]:
+        state, decays, states = ctx.saved_tensors
+        whole = gradient.clone()  # by way of all later states, too
+        for t in range(whole.shape[1] - 1, 0, -1):
+            whole[:, t - 1].addcmul_(decays[:, t], whole[:, t])
+        before = torch.cat((state.unsqueeze(1), states[:, :-1]), 1)
+        return decays[:, 0] * whole[:, 0], (whole * before).sum_to_size(decays.shape), whole
 
 
 def scanned(

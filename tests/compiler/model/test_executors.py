@@ -241,9 +241,10 @@ def test_long_sequences_agree_on_states_and_so_do_gradients(heads, of_each):
     interpreter = Interpreter(program, tensors)
     assert_close(interpreter.logits(tokens[:, :70]), expected)
     found = []
-    for chunk in (chunked_scan.CHUNK, 1000):
+    usual = {"CHUNK": chunked_scan.CHUNK, "STEPS": chunked_scan.STEPS}
+    for lengths in (usual, dict.fromkeys(usual, 1000)):
         parameters = {i: torch.from_numpy(tensor).double().requires_grad_() for i, tensor in enumerate(tensors)}
-        with patch.object(chunked_scan, "CHUNK", chunk):
+        with patch.multiple(chunked_scan, **lengths):
             logits = TorchExecutor(program, parameters).forward(torch.from_numpy(tokens))
             logits.logsumexp(-1).sum().backward()
         found.append([logits.detach(), *(parameter.grad for parameter in parameters.values())])
