@@ -15,6 +15,7 @@ from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration, says_no_limit
 from .agreement import EVALUATED_LENGTH
+from .biases import Rule
 from .llama_configuration import ACTIVATIONS
 
 MAMBA, MAMBA2 = FAMILIES = ("mamba", "mamba2")
@@ -29,6 +30,14 @@ SSM_SAID_ELSEWHERE = {
     *("dt_min", "dt_max", "dt_init", "dt_scale", "dt_init_floor", "A_init_range", "conv_init", "chunk_size"),
     *("use_mem_eff_path", "use_fast_path"),
 }
+BIASES: Mapping[str, Rule] = {
+    **dict.fromkeys(("in_proj", "out_proj"), ("use_bias", False)),
+    **{"conv1d": ("use_conv_bias", True), "x_proj": False},
+}
+BIASES_OF_SSM: Mapping[str, Rule] = {
+    **dict.fromkeys(("in_proj", "out_proj"), ("bias", False)),
+    **{"conv1d": ("conv_bias", True), "x_proj": False},
+}
 Values = Mapping[str, object]
 Changes = dict[str, object]
 
@@ -42,7 +51,7 @@ def family_said(configuration: Configuration) -> str | None:
     """The family that a configuration names, if it does."""
     if not is_of_mamba_ssm(configuration):
         return str(configuration.values[MODEL_TYPE])
-    layer = _ssm(configuration.values).get("layer", "Mamba1")
+    layer = ssm_values(configuration.values).get("layer", "Mamba1")
     return SSM_LAYERS.get(str(layer), str(layer)) if "ssm_cfg" in configuration.values else None
 
 
@@ -81,13 +90,14 @@ def _boundary(values: Values) -> Changes:
     return {} if first is None else {"boundary_token": first}
 
 
-def _ssm(values: Values) -> Values:
+def ssm_values(values: Values) -> Values:
+    """What mamba_ssm says of its mixers."""
     inner = values.get("ssm_cfg")
     return inner if isinstance(inner, Mapping) else {}
 
 
 def _of_mamba_ssm(values: Values, source: str) -> Changes:
-    inner = _ssm(values)
+    inner = ssm_values(values)
     refusals = {
         "LayerNorms (rms_norm false), which are not read": values.get("rms_norm", True) is False,
         "MLPs (d_intermediate) beside its mixers, which are not read": bool(values.get("d_intermediate")),

@@ -17,9 +17,20 @@ from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .agreement import CALLER, EVALUATED_LENGTH, SHAPES, refuse_contradictions, require, require_token
 from .architecture_file import Parameter, checked_parameters
+from .biases import refuse_unread
 from .layouts import TAPS
 from .llama_hyperparameters import ACTIVATIONS
-from .mamba_configuration import FAMILIES, MAMBA, MAMBA2, family_said, read_configuration
+from .mamba_configuration import (
+    BIASES,
+    BIASES_OF_SSM,
+    FAMILIES,
+    MAMBA,
+    MAMBA2,
+    family_said,
+    is_of_mamba_ssm,
+    read_configuration,
+    ssm_values,
+)
 from .misfit import lacking, misfit
 from .parts import whole_name
 from .state_mixer import NAMES, MixerSizes, mixer_shapes, sizes_told
@@ -174,6 +185,7 @@ def _from_shapes(checkpoint: Checkpoint) -> dict[str, Any]:
     shapes |= {"num_hidden_layers": max(layers) + 1, "hidden_size": table.shape[1]}
     shapes |= {"intermediate_size": sizes["inner"], "conv_kernel": sizes["taps"], "num_heads": sizes["heads"]}
     shapes |= {"time_step_rank": sizes["rank"], "gated_norm": f"{mixer_at(0)}norm.weight" in tensors}
+    shapes |= {} if shapes["gated_norm"] else {"norm_before_gate": False}  # where there is none
     shapes["width"] = sizes["width"]
     head = tensors.get(HEAD)
     if head is None or not np.array_equal(head, table):
@@ -191,7 +203,10 @@ def _complete(shapes: dict[str, Any], known: Mapping[str, Any]) -> None:
 
 
 def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
-    """Compare the checkpoint with the architecture; CheckpointError that lists what does not fit."""
+    """Compare the checkpoint with the architecture.
+
+    Raises CheckpointError that lists what does not fit, and for biases that its configuration excludes.
+    """
     tensors, d = checkpoint.tensors, h.hidden_size
     table = table_of(tensors)
     expected: dict[str, tuple[int, ...]] = {table: (h.vocab_size, d), NORM: (d,)}
@@ -204,3 +219,10 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
     if found:
         size = f"{h.num_hidden_layers} layers of width {d}, {h.num_heads} heads with a state of {h.state_size}"
         raise CheckpointError(f"{checkpoint.path} does not fit {h.family} with {size}; {found}")
+    if checkpoint.configuration is not None:
+        mixers = [match for name in tensors if (match := IN_A_LAYER.fullmatch(name))]
+        biases = [(match[0], match["inner"].split(".")[0]) for match in mixers if match[0].endswith(".bias")]
+        values = checkpoint.configuration.values
+        rules = BIASES_OF_SSM if is_of_mamba_ssm(checkpoint.configuration) else BIASES
+        values = ssm_values(values) if rules is BIASES_OF_SSM else values
+        refuse_unread(checkpoint, h.family, rules, values, biases)

@@ -66,6 +66,7 @@ def test_rows_for_no_token_are_those_that_mamba_ssm_pads_by():
     [
         ({"rms_norm": False}, "the model has LayerNorms (rms_norm false), which are not read"),
         ({"d_intermediate": 64}, "has MLPs (d_intermediate) beside its mixers"),
+        ({"ssm_cfg": {"layer": "Mamba2", "conv_bias": False}}, 'say "conv_bias": true in it'),
         ({"attn_layer_idx": [1]}, "has layers of attention (attn_layer_idx)"),
         ({"ssm_cfg": {"layer": "Mamba3"}}, "says Mamba3, and its tensors are of a mamba2"),
         ({"ssm_cfg": {"layer": "Mamba1"}}, "says mamba, and its tensors are of a mamba2"),
@@ -89,6 +90,8 @@ REFUSALS = [
     ("mamba2", {"num_heads": 8}, "says num_heads 8, the tensors say num_heads 6"),
     ("mamba2", {"hidden_act": "mish"}, "has the activation 'mish', which is no instruction; there are gelu, "),
     ("mamba2", {"quantization_config": {"quant_method": "gptq"}}, "says that the weights are quantized"),
+    ("mamba-all-biases", {"use_bias": False}, 'say "use_bias": true in it'),
+    ("mamba2", {"use_conv_bias": False}, 'say "use_conv_bias": true in it'),
     ("mamba", {"model_type": "falcon_mamba"}, "is a 'falcon_mamba': its layers carry a state from token to token"),
 ]
 
