@@ -71,18 +71,20 @@ def chunk_by_products(
     state: Tensor, x: Tensor, steps: Tensor, write: Tensor, read: Tensor, log_rates: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Outputs and the state behind them, of heads with one rate each; state : [batch, groups, heads, width, n]."""
-    length, exponents = x.shape[1], -steps * log_rates.exp()
-    pairs = torch.ones(length, length, dtype=torch.bool, device=x.device)
-    later, earlier = pairs.tril(-1)[..., None, None], pairs.triu(1)[..., None, None]
+    steps, write, read = (
+        steps.permute(0, 2, 3, 1),
+        write.transpose(1, 2).unsqueeze(2),
+        read.transpose(1, 2).unsqueeze(2),
+    )
+    length, exponents = x.shape[1], -steps * log_rates.exp().unsqueeze(-1)
+    pairs = torch.ones(length, length, dtype=torch.bool, device=x.device)  # by position, then by one before it
     # summed from each position on, and not as a difference of sums from the first, which would round
-    passed = exponents.unsqueeze(2).expand(-1, -1, length, -1, -1).masked_fill(~later, 0).cumsum(1)
-    decays, whole = passed.masked_fill(earlier, -torch.inf).exp(), exponents.cumsum(1)
-    taken = x * steps.unsqueeze(-1)
-    weights = torch.einsum("btgn,bsgn->btsg", read, write).unsqueeze(-1) * decays
-    output = torch.einsum("btsgh,bsghc->btghc", weights, taken)
-    output = output + torch.einsum("btgn,bghcn->btghc", read, state) * whole.exp().unsqueeze(-1)
-    left = torch.einsum("bsghc,bsgn->bghcn", taken * decays[:, -1].unsqueeze(-1), write)
-    return output, state * whole[:, -1].exp()[..., None, None] + left
+    passed = exponents.unsqueeze(-1).expand(-1, -1, -1, -1, length).masked_fill(pairs.triu(), 0).cumsum(-2)
+    decays, whole = passed.masked_fill(pairs.triu(1), -torch.inf).exp(), exponents.cumsum(-1)
+    taken = (x.permute(0, 2, 3, 1, 4) * steps.unsqueeze(-1)).contiguous()
+    output = ((read @ write.mT) * decays) @ taken + (read @ state.mT) * whole.exp().unsqueeze(-1)
+    left = (taken * decays[..., -1, :, None]).mT @ write
+    return output.permute(0, 3, 1, 2, 4), state * whole[..., -1].exp()[..., None, None] + left
 
 
 def chunk_by_steps(
