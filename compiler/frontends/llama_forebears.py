@@ -168,6 +168,10 @@ LFM2 = Family(
     },
     singles={"norm": "embedding_norm.weight"},
     assumes={"conv_L_cache": 3},
+    biases={
+        **NO_BIASES,
+        **dict.fromkeys(("conv_before", "conv_after", "conv_input", "conv_output", "conv_taps"), ("conv_bias", False)),
+    },
     keys={"rms_norm_eps": "norm_eps", "intermediate_size": "", "hidden_act": ""},
     rope_theta=1_000_000.0,
     epsilon=1e-5,

@@ -30,8 +30,6 @@ def layers_told(values: Values, family: Family, layers: int, source: str) -> Cha
     if family.unrotated is not Unrotated.NONE:
         told["unrotated_layers"] = unrotated_layers(values, family, layers, told)
     if family.convolution:
-        if values.get("conv_bias"):
-            raise CheckpointError(f"{source} says conv_bias: a convolution with biases, which is not read")
         told["conv_layers"] = _convolutions(values, layers)
     return told
 

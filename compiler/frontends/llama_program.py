@@ -103,4 +103,6 @@ class _Block(Steps):
         total = terms[0]
         for term in terms[1:]:
             total = self.builder.emit(op.Add(total, term))
+        bias = self.naming.stored(layer, TAPS, "bias")
+        total = self.mixers.biased(total, bias) if bias in self.present else total
         return self.map(layer, "conv_output", self.builder.emit(op.Multiply(after, total)))

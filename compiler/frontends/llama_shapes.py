@@ -94,6 +94,8 @@ def expected_shapes(h: Hyperparameters, naming: Naming, tensors: Tensors) -> dic
             shapes |= mixer_shapes(naming.mixer(layer), h.mixer, tensors)
         if TAPS in parts:
             shapes[naming.stored(layer, TAPS)] = (h.hidden_size, 1, h.conv_L_cache)
+            if (naming.parts[TAPS], "bias") in present:
+                shapes[naming.stored(layer, TAPS, "bias")] = (h.hidden_size,)
     return shapes
 
 

@@ -190,6 +190,7 @@ LLAMA_CONFIGURATIONS |= {
     "nanochat-of-transformers": DECODER | {"model_type": "nanochat", "attention_bias": True},
     "lfm2": LFM2 | {"layer_types": ["conv", "full_attention"]},
     "lfm2-longer": LFM2 | {"full_attn_idxs": [0], "conv_L_cache": 4, "norm_eps": 1e-2, "tie_word_embeddings": True},
+    "lfm2-biases": LFM2 | {"layer_types": ["conv", "full_attention"], "conv_bias": True},
     "olmo": DECODER | {"model_type": "olmo", "clip_qkv": 0.5},
     "cohere": DECODER | {"model_type": "cohere", "tie_word_embeddings": True},
     "cohere-head-norms": DECODER | {"model_type": "cohere", "use_qk_norm": True, "logit_scale": 0.5},

@@ -254,7 +254,7 @@ WRONG = [
         {"rope_parameters": {"full_attention": {}, "sliding_attention": {"rope_type": "linear", "factor": 2.0}}},
         "has rotations of kind 'linear' in layers with a window",
     ),
-    ("lfm2", {"conv_bias": True}, "says conv_bias: a convolution with biases, which is not read"),
+    ("lfm2-biases", {"conv_bias": False}, 'say "conv_bias": true in it'),
     ("lfm2", {"layer_types": ["conv"] * 2}, "says conv_layers [0, 1], the tensors say conv_layers [0]"),
     ("lfm2", {"layer_types": ["conv", "mamba"]}, "layer_types has 'mamba', which is no instruction; there are conv"),
     (

@@ -74,6 +74,7 @@ FOUND = {
     "exaone4-without-window": (2, 2, 2, 0, 4, 1, 2),
     "nanochat-of-transformers": (2, 2, 2, 4, 2, 1, 2),
     "lfm2": (2, 1, 1, 4, 4, 1, 2),
+    "lfm2-biases": (2, 1, 1, 4, 4, 1, 2),
     "lfm2-longer": (2, 1, 1, 4, 4, 1, 1),
     "olmo": (2, 2, 0, 4, 4, 1, 2),
     "cohere": (2, 2, 2, 4, 2, 1, 1),
