@@ -252,6 +252,16 @@ def test_long_sequences_agree_on_states_and_so_do_gradients(heads, of_each):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("of_each", [False, True])
+def test_gradients_of_states_are_those_of_finite_differences(of_each):
+    """Of every operand, over three chunks, with steps of both signs."""
+    generator = torch.Generator().manual_seed(3)
+    shapes = [(2, 5, 8), (2, 5, 4), (2, 5, 6), (2, 5, 6), (4, 3) if of_each else (4,)]
+    operands = [(torch.randn(shape, generator=generator).double() / 3).requires_grad_() for shape in shapes]
+    with patch.multiple(chunked_scan, CHUNK=2, STEPS=2):
+        assert torch.autograd.gradcheck(lambda *given: chunked_scan.scanned(*given, heads=4, groups=2), operands)
+
+
 def test_states_that_grow_beyond_all_numbers_give_no_numbers():
     program, tensors = state_model(4, False)
     steps = next(k for k, o in enumerate(program.instructions) if isinstance(o, op.Activation))
