@@ -14,7 +14,7 @@ import bytecap
 from bytecap.compiler.pipeline import compile_checkpoint
 from bytecap.runtime.shards import write_shard
 
-RECIPE = "[calibrate]\ntokens = 768\n\n[distil]\nsteps = 8\nfinal-steps = 2\nbatch-tokens = 64\n"
+RECIPE = "[calibrate]\ntokens = 768\n\n[distil]\nsteps = 60\nfinal-steps = 2\nbatch-tokens = 64\n"
 
 
 @pytest.mark.parametrize("name", ["mamba", "falcon-h1"])
