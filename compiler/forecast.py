@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..format.container.limits import DEFAULT_LIMITS
-from ..format.program.operations import Linear
+from ..format.program.operations import Linear, Scan
 from ..format.program.program import validate_program
 from ..runtime.machine_memory import memory_bytes
 from .instruction_sets import has_half_products
 from .machine_speed import flops_of_core, searched_weights
+from .model.chunked_scan import CHUNK
 from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
 from .model.model import Model
 from .model.structure import embedding_tables
@@ -38,6 +39,7 @@ JUDGEMENT_PASSES = {True: 0.6, False: 0.9}  # what comes before the first weight
 TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned from before
 # of a pass over its products at the speed that is timed: attention, norms, logits; and where its products are wide ones
 OVERHEAD = {False: 2.2, True: 1.65}
+SCAN_FLOPS = 400  # of a decay: what is done to it element by element, in operations of a product
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 GRID = 4e6  # weights a second and core without a trellis
 SEARCHED = 0.75  # of the weights a second that the search of a column does, with all that is done besides
@@ -174,11 +176,25 @@ class _Counts:
         outputs = sum(2.0 * rows**2 for rows, _ in inner)
         sizes = [tensor.values.size for tensor in model.tensors if tensor.values.ndim > 1]
         cubes = sum(float(rows) ** 3 + float(columns) ** 3 for rows, columns in inner)
-        forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses))
+        forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses)) + _scans(model)
         last = max((rows * columns for rows, columns in inner), default=1)
         table = sum(model.tensors[index].values.size for index in tables)
         facts = sum(sizes), last, table, max(walked_layers(model.program), default=0)
         return cls(*facts, tuple(inner), forward, inputs, inputs + outputs, cubes, len(sizes))
+
+
+def _scans(model: Model) -> float:
+    """Operations a token of a forward pass through its states: decays between the positions of a chunk, or of every
+    element.
+    """
+    shapes = [tensor.values.shape for tensor in model.tensors]
+    widths, total = validate_program(model.program, shapes, DEFAULT_LIMITS).widths, 0.0
+    for op in model.program.instructions:
+        if isinstance(op, Scan):
+            alone, state = len(shapes[op.log_rates]) == 1, widths[op.write] // op.groups
+            total += SCAN_FLOPS * (op.heads * CHUNK if alone else widths[op.x] * state)
+            total += 2.0 * widths[op.x] * (CHUNK + 2 * state) if alone else 0.0
+    return total
 
 
 def _sampled_share(recipe: Recipe, counts: _Counts) -> float:

@@ -44,6 +44,15 @@ class Workspace:
         """
         return rows
 
+    def state(self, key: object, shape: tuple[int, ...]) -> np.ndarray:
+        """float32 of that shape, which a step may change: 0 where a sequence begins, else what it left there.
+
+        key : the step's own, see `with_past`
+        """
+        state = self.scores(shape)
+        state.fill(0)
+        return state
+
     def matrix_vector(self, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
         """out = x weightT for one position: float32 [1, columns], [rows, columns], [1, rows]."""
         matrix_vector(x, weight, out)

@@ -2,8 +2,9 @@
 
 Strategy: most operations work position by position and do not notice that they are given a piece of a sequence. Those
 that look back ask the workspace for the rows of earlier positions: keys and values of attention (of a window no more
-than it holds), what shift moves. So one new token costs one product with each matrix and one look at what is
-remembered, and every operation that the interpreter knows works here without a line of its own.
+than it holds), what shift moves; or for the state that a scan left behind. So one new token costs one product with each
+matrix and one look at what is remembered, and every operation that the interpreter knows works here without a line of
+its own.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Memory(Workspace):
         self.stop = 0
         self._document = 0  # first position of the last document
         self._pasts: dict[object, Past] = {}
+        self._states: dict[object, np.ndarray] = {}
 
     def begin(self, tokens: np.ndarray) -> None:
         """Make `tokens`, int64 [length], the ones to compute."""
@@ -92,6 +94,12 @@ class Memory(Workspace):
         if past is None:
             past = self._pasts[key] = Past(rows.shape[1], most)
         return past.extended(rows)
+
+    def state(self, key: object, shape: tuple[int, ...]) -> np.ndarray:
+        """What the step left there behind the tokens before."""
+        if key not in self._states:
+            self._states[key] = np.zeros(shape, np.float32)
+        return self._states[key]
 
 
 class Past:

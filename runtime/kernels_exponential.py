@@ -1,4 +1,5 @@
-"""Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, gelu-tanh, silu, sigmoid.
+"""Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, gelu-tanh, silu, sigmoid,
+softplus.
 
 Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2],
 polynomial of degree 6, power of two through the exponent bits), which LLVM turns into SIMD where a
@@ -15,7 +16,7 @@ import numpy as np
 from ..format.kernels import kernel
 from .kernels_reductions import KERNEL, greatest, total
 
-ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+ZERO, HALF, ONE, TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
 EXPONENT_LEAST, EXPONENT_GREATEST = np.float32(-87.0), np.float32(88.0)
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444005469058e-4)  # ln 2 = high + low; high has 9 bits
@@ -39,6 +40,8 @@ Q0, Q1, Q2, Q3, Q4, Q5, Q6, Q7, Q8 = (
         0.04090798,
     )
 )
+# log(1 + e) = 2 s (1 + s^2 / 3 + ... + s^14 / 15), s = e / (2 + e) in [0, 1/3]: 5e-9 relative
+L3, L5, L7, L9, L11, L13, L15 = (np.float32(1 / n) for n in (3, 5, 7, 9, 11, 13, 15))
 BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 
 
@@ -201,6 +204,21 @@ def gelu_tanh(x, out):
     """
     for i in range(x.size):
         out[i] = x[i] / (ONE + exp32(-GELU_RATE * x[i] * (ONE + GELU_CUBIC * x[i] * x[i])))
+
+
+@kernel(**KERNEL)
+def softplus(x, out):
+    """out = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
+
+    x, out : float32 [elements]
+    """
+    for i in range(x.size):
+        size = abs(x[i])
+        e = exp32(-size)
+        s = e / (TWO + e)
+        square = s * s
+        tail = ((((((L15 * square + L13) * square + L11) * square + L9) * square + L7) * square + L5) * square) + L3
+        out[i] = (x[i] + size) * HALF + (s + s) * (ONE + square * tail)
 
 
 @kernel(**KERNEL)

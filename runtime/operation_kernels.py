@@ -17,6 +17,7 @@ from . import kernels_exponential, kernels_rows
 from .attention import bind_attention, bind_capped_attention
 from .binding import Bind, BindContext, Step, Workspace
 from .rotations import Frequencies, Rotation, turn
+from .scan import bind_scan
 
 ROTATIONS = {
     op.RopeLayout.HALF_SPLIT: kernels_rows.rope_half_split,
@@ -134,6 +135,7 @@ def bind_activation(o: op.Activation, context: BindContext) -> Step:
         op.ActivationKind.SILU: kernels_exponential.silu,
         op.ActivationKind.SIGMOID: kernels_exponential.sigmoid,
         op.ActivationKind.GELU_TANH: kernels_exponential.gelu_tanh,
+        op.ActivationKind.SOFTPLUS: kernels_exponential.softplus,
     }[o.kind]
     return lambda workspace, out, x: kernel(x.ravel(), out.ravel())
 
@@ -215,5 +217,6 @@ BINDERS: dict[type[op.Operation], Bind] = paired(
         (op.ScaleTiled, bind_scale_tiled),
         (op.Affine, bind_affine),
         (op.CappedAttention, bind_capped_attention),
+        (op.Scan, bind_scan),
     )
 )

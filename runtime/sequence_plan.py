@@ -23,6 +23,7 @@ from ..format.program.program import Program, ProgramShapes
 from .attention import score_floats
 from .binding import BindContext, Step, Workspace
 from .machine_memory import memory_bytes
+from .scan import state_floats
 
 TILE_FLOATS = 1 << 22  # logits at once: 16 MiB
 LEAST_COLUMNS = 256
@@ -133,14 +134,15 @@ def tile_columns(vocabulary_size: int, positions: int) -> int:
 
 
 def sequence_bytes(program: Program, shapes: ProgramShapes, length: int) -> int:
-    """Memory of one running sequence of `length` tokens: registers, attention scores and a range of the logits."""
+    """Memory of one running sequence of `length` tokens: registers, attention scores or a state, and some logits."""
     head = find_head_start(program)
     _, capacities = assign_buffers(program, shapes, head)
     tail = min(2, len(program.instructions) - head)
     logits = tail * length * tile_columns(program.vocabulary_size, length)
     attentions = [o for o in program.instructions if isinstance(o, op.Attention | op.CappedAttention)]
     scores = max((score_floats(o, max(1, length)) for o in attentions), default=0)
-    return 4 * (sum(capacities) * length + logits + scores)
+    states = [state_floats(o, shapes.widths) for o in program.instructions if isinstance(o, op.Scan)]
+    return 4 * (sum(capacities) * length + logits + max([scores, *states]))
 
 
 def check_memory(needed: int, length: int) -> None:

@@ -9,6 +9,7 @@ model, such as a trainer's settings, is passed over, and that is said.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -98,6 +99,15 @@ NOT_OF_THE_MODEL = {
     "quantization_config",
     "use_cache",
 }
+
+
+def says_no_limit(value: object) -> bool:
+    """Whether a value is the pair of 0 and infinity, which silence says as well and no artifact could keep; JSON has
+    no infinity, and transformers writes one in its own way.
+    """
+    if not isinstance(value, list | tuple) or len(value) != 2 or value[0] != 0:
+        return False
+    return value[1] in (math.inf, {"__float__": "Infinity"})
 
 
 def configuration_names(file: Path) -> tuple[str, ...]:
@@ -220,7 +230,7 @@ def model_configuration(configuration: Configuration | None) -> dict[str, object
     kept = {  # null is kept: it can mean none where silence means a default
         name: value
         for name, value in configuration.values.items()
-        if not name.startswith("_") and name not in NOT_OF_THE_MODEL
+        if not name.startswith("_") and name not in NOT_OF_THE_MODEL and not says_no_limit(value)
     }
     wrong = [name for name, value in kept.items() if not is_provenance({"configuration": {name: value}})]
     if wrong:

@@ -21,7 +21,7 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
 from ..frontends import build_model, restored_tensors
-from ..frontends.decoders_of_a_program import llama_readings, nanochat_readings
+from ..frontends.decoders_of_a_program import llama_readings, mamba_readings, nanochat_readings
 from ..frontends.gpt_of_a_program import readings
 from ..frontends.llama_families import FAMILIES as LLAMA_FAMILIES
 from ..frontends.llama_families import MULTIMODAL
@@ -65,7 +65,7 @@ def architecture_of(content: Artifact, decoded: Sequence[ModelTensor]) -> Mappin
         return None if disagreement(content, decoded, kept) else kept
     checkpoint = _checkpoint(content, decoded, None)
     program = content.program
-    others = (*llama_readings(program), *nanochat_readings(program))
+    others = (*llama_readings(program), *nanochat_readings(program), *mamba_readings(program))
     for said in (_constants(program), *readings(program, decoded), *others):
         try:
             model = build_model(checkpoint, said)

@@ -26,6 +26,8 @@ def as_granite(
     """
     if configuration.get("model_type") != HYBRID:
         return dict(configuration), list(tensors)
+    if any(".mamba." in tensor.name for tensor in tensors):
+        raise OutputError("a GGUF file of a Granite 4.0 that carries a state cannot be written; write a folder")
     if configuration.get("position_embedding_type") != "rope":
         raise OutputError("a GGUF file of a Granite 4.0 without rotations cannot be written; write a folder")
     named = [each for tensor in tensors for each in _renamed(tensor)]

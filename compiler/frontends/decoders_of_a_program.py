@@ -1,4 +1,4 @@
-"""The hyperparameters of a Llama and of a nanochat that their programs say, for exports without a configuration.
+"""The hyperparameters of a Llama, a nanochat and a Mamba that their programs say, for exports without a configuration.
 
 Strategy: as in `gpt_of_a_program`, the constants of the first layer are read off, and whoever asks builds the program
 again and compares; so the families of Llamas are simply tried, those first whose names tell them.
@@ -64,6 +64,23 @@ def nanochat_readings(program: Program) -> Iterator[Said]:
         "rope_backward": isinstance(turn, op.Rope),
     }
     yield from ({**said, "embedding_norm": normalized} for normalized in (True, False))
+
+
+def mamba_readings(program: Program) -> Iterator[Said]:
+    """Hyperparameters that may build the program of a Mamba."""
+    found = _first(program, op.Scan, op.RmsNorm, op.Activation)
+    if found is None:
+        return
+    scan, norm, activation = found
+    acts = {kind: name for name, kind in ACTIVATIONS.items()}
+    said = {
+        "n_groups": scan.groups,
+        "layer_norm_epsilon": norm.epsilon,
+        "hidden_act": acts.get(activation.kind, ""),
+        "seq_len": program.sequence_length,
+        "boundary_token": program.boundary_token,
+    }
+    yield from ({**said, "norm_before_gate": before} for before in (False, True))
 
 
 def _first(program: Program, *kinds: Any) -> list[Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 _REASONS = {
     "its attention adds ALiBi biases, which no instruction computes": "bloom mpt",
     "its layers carry a state from token to token (a recurrence), which no instruction computes": (
-        "mamba mamba2 falcon_mamba rwkv jamba zamba zamba2 bamba recurrent_gemma nemotron_h falcon_h1 "
+        "falcon_mamba rwkv jamba zamba zamba2 bamba recurrent_gemma nemotron_h "
         "qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text xlstm"
     ),
     "it sends each token to a few of its experts, which no instruction computes": (

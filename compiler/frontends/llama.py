@@ -31,7 +31,9 @@ from .llama_own_words import is_ones_own
 from .llama_program import build_program
 from .llama_resolution import parse_given, resolve
 from .llama_shapes import bias_of, check_shapes, map_heights
+from .llama_states import MIXER
 from .parts import add_one, join_parts, split_rows, subtract_one
+from .state_mixer import mixer_values
 
 OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
 TURNED_BY_NAMES = {
@@ -73,7 +75,7 @@ class Llama:
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them, from those that the program reads."""
         stored = [tensor for tensor in tensors if tensor.name not in (FREQUENCIES, GAIN_OF_ONE)]
-        return [column_taps(tensor) for tensor in join_parts(subtract_one(stored))]
+        return join_parts([column_taps(tensor) for tensor in subtract_one(stored)])
 
 
 def _may_be_anothers(configuration: Configuration | None) -> bool:
@@ -90,6 +92,8 @@ def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) ->
     biases = [(name, parts[stored]) for name, (_, stored, _) in places.items()]
     single = {bias_of(name): each for each, name in naming.singles().items()}
     biases += [(name, each) for name, each in single.items() if name in checkpoint.tensors]
+    mixers = [match for name in checkpoint.tensors if (match := MIXER.fullmatch(name))]
+    biases += [(match[0], match["inner"].split(".")[0]) for match in mixers if match["inner"].endswith(".bias")]
     values = family_values(checkpoint.configuration, h.family)
     refuse_unread(checkpoint, h.family, h.traits.biases, values, biases)
 
@@ -115,6 +119,8 @@ def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarra
     for name in tensors if TAPS in naming.parts else ():
         place = naming.place(name)
         values |= rows_of_taps(name, tensors[name]) if place and place[1:] == (naming.parts[TAPS], "weight") else {}
+    for layer in h.mixer_layers:
+        values |= mixer_values(naming.mixer(layer), h.mixer, tensors)
     if h.traits.shifted_gains:
         for name in tensors:
             values |= add_one(name, tensors[name]) if name.endswith("norm.weight") else {}

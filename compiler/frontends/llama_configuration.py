@@ -16,8 +16,9 @@ from ...files.printable import shown_value
 from ..checkpoints.configuration import FULL, SLIDING, Configuration
 from .agreement import EVALUATED_LENGTH, refuse_zeros
 from .llama_families import FAMILIES, MULTIMODAL
-from .llama_family import Family, Windows
+from .llama_family import Family, States, Windows
 from .llama_layers import KINDS, layers_told
+from .llama_states import spread_multipliers
 from .rope_scaling import base_by_alpha, complete_scaling, kind_of
 
 SAME_NAME = (
@@ -90,6 +91,11 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
     assumed |= family.assumes
     if family.scaled_by_depth:
         values |= _scales_of_depth(values, layers, source)
+    if family.states is States.BESIDE:
+        values |= spread_multipliers(values, source)
+        assumed["mamba_norm_before_gate"] = True
+    if family.states is not States.NONE:
+        assumed["mamba_n_groups"] = 1
     told |= {
         name: 0.0 if values[name] is None and name in CAPS else values[name]
         for name in family.assumes

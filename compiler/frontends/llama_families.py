@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .llama_family import NO_BIASES, Family, HeadNorms, Norms, Unrotated, Windows
+from .llama_family import NO_BIASES, Family, HeadNorms, Norms, States, Unrotated, Windows
 from .llama_forebears import (
     ALL_BIASES,
     ATTENTION_BIASES,
     COHERE,
     EVERY,
+    FALCON_H1,
     FUSED,
     GATE_UP,
     GEMMA,
@@ -80,12 +81,15 @@ FAMILIES: Mapping[str, Family] = {
     "granite": GRANITE,
     "granitemoehybrid": replace(
         GRANITE,
-        biases=ATTENTION_BIASES,
+        biases=ATTENTION_BIASES
+        | {"conv1d": ("mamba_conv_bias", True)}
+        | dict.fromkeys(("in_proj", "out_proj"), ("mamba_proj_bias", False)),
         names={**dict.fromkeys(("gate", "up"), "shared_mlp.input_linear"), "down": "shared_mlp.output_linear"},
         keys={"intermediate_size": "shared_intermediate_size"},
-        hybrid=True,
+        states=States.IN_PLACE,
         unrotated=Unrotated.UNLESS_SAID,
     ),
+    "falcon_h1": FALCON_H1,
     "modernbert-decoder": MODERNBERT,
     "ernie4_5": Family(
         interleaved=True,

@@ -56,6 +56,14 @@ class Unrotated(enum.Enum):
     UNLESS_SAID = "unless said"  # all, unless position_embedding_type is "rope"
 
 
+class States(enum.Enum):
+    """Which layers carry a state, by a mixer of Mamba-2."""
+
+    NONE = "none"
+    IN_PLACE = "in place"  # of attention, those that layer_types names, or all
+    BESIDE = "beside"  # attention, all
+
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_BIASES: Mapping[str, Rule] = MappingProxyType(
     dict.fromkeys(("query", "key", "value", "output", "gate", "up", "down"), False)
@@ -81,9 +89,8 @@ class Family:
         period_key : what its configuration may call it;  half_window : the window is half of what it says
     local_rotation : layers with a window turn by a base of their own, which nothing scales; local_base : assumed for
         it (None: the same base);  local_scaling : what an older file says of scaling is of both kinds of layers
-    convolution : some layers have a short convolution in place of attention
+    convolution : some layers have a short convolution in place of attention;  states : some carry a state
     varied : every layer has a number of heads and a width of its MLP of its own
-    hybrid : some layers may carry a state in place of attention, or have experts, which is refused
     ntk_alpha : rotations of kind "dynamic" with an alpha have another base, whatever the length
     activation_key : what its configuration calls the activation;  tanh_gelu : "gelu" means its tanh form here
     yarn_is_longrope : rotations that its older files call "yarn" are those of "longrope"
@@ -121,7 +128,7 @@ class Family:
     local_base: float | None = None
     local_scaling: bool = False
     convolution: bool = False
-    hybrid: bool = False
+    states: States = States.NONE
     varied: bool = False
     ntk_alpha: bool = False
     activation_key: str = "hidden_act"
@@ -140,7 +147,7 @@ class Family:
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """The hyperparameters that not every family has."""
+        """The hyperparameters that not every family has, but for those of states."""
         windowed = ("sliding_window", "sliding_layers") if self.windows is not Windows.NONE else ()
         local = ("rope_local_base_freq",) if self.local_rotation else ()
         unrotated = ("unrotated_layers",) if self.unrotated is not Unrotated.NONE else ()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .biases import Rule
-from .llama_family import NO_BIASES, Family, HeadNorms, Norms, Windows
+from .llama_family import NO_BIASES, Family, HeadNorms, Norms, States, Windows
 
 ATTENTION_BIASES: Mapping[str, Rule] = {
     **NO_BIASES,
@@ -64,6 +64,28 @@ GRANITE = replace(
         "attention_multiplier": 1.0,
         "residual_multiplier": 1.0,
         "logits_scaling": 1.0,
+    },
+)
+FALCON_H1 = replace(
+    LLAMA,
+    states=States.BESIDE,
+    names={
+        **{part: f"feed_forward.{part}_proj" for part in ("gate", "up", "down")},
+        "mlp_norm": "pre_ff_layernorm",
+    },
+    singles={"norm": "final_layernorm.weight"},
+    keys={"logit_scale": "lm_head_multiplier"},
+    epsilon=1e-5,
+    biases={
+        **ALL_BIASES,
+        **{"in_proj": ("mamba_proj_bias", False), "out_proj": ("projectors_bias", False)},
+        "conv1d": ("mamba_conv_bias", True),
+    },
+    assumes={
+        **{"embedding_multiplier": 1.0, "logit_scale": 1.0, "key_multiplier": 1.0, "gate_multiplier": 1.0},
+        **{"down_multiplier": 1.0, "attention_in_multiplier": 1.0, "attention_out_multiplier": 1.0},
+        **{"ssm_in_multiplier": 1.0, "ssm_out_multiplier": 1.0, "ssm_gate_multiplier": 1.0, "ssm_x_multiplier": 1.0},
+        **{"ssm_write_multiplier": 1.0, "ssm_read_multiplier": 1.0, "ssm_step_multiplier": 1.0},
     },
 )
 COHERE = Family(
@@ -146,6 +168,10 @@ LFM2 = Family(
     },
     singles={"norm": "embedding_norm.weight"},
     assumes={"conv_L_cache": 3},
+    biases={
+        **NO_BIASES,
+        **dict.fromkeys(("conv_before", "conv_after", "conv_input", "conv_output", "conv_taps"), ("conv_bias", False)),
+    },
     keys={"rms_norm_eps": "norm_eps", "intermediate_size": "", "hidden_act": ""},
     rope_theta=1_000_000.0,
     epsilon=1e-5,

@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 
 from .architecture_file import Parameter
 from .llama_families import FAMILIES
-from .llama_family import Family
+from .llama_family import Family, States
+from .llama_states import hyperparameters_of
+from .state_mixer import GATE, READ, STEP, WRITE, MixerSizes, X
 
 FRONTEND_NAME = "llama"
 MAX_LAYERS = 1024
 ACTIVATIONS = ("silu", "gelu", "gelu_pytorch_tanh", "relu", "relu2")
+FACTORS = (  # of what stands before or behind a map
+    *("key_multiplier", "attention_in_multiplier", "attention_out_multiplier", "gate_multiplier", "down_multiplier"),
+    *("ssm_in_multiplier", "ssm_out_multiplier", "ssm_gate_multiplier", "ssm_x_multiplier", "ssm_write_multiplier"),
+    *("ssm_read_multiplier", "ssm_step_multiplier"),
+)
 OF_EVERY_FAMILY = {
     "family": Parameter(str, choices=tuple(sorted(FAMILIES))),
     "vocab_size": Parameter(int, least=1),
@@ -39,6 +46,14 @@ OF_SOME = {
     "unrotated_layers": Parameter(list),
     "conv_layers": Parameter(list),  # those with a short convolution in place of attention
     "conv_L_cache": Parameter(int, least=1),  # how many positions it sees
+    "state_layers": Parameter(list),  # those that carry a state in place of attention
+    "mamba_d_ssm": Parameter(int, least=0),  # width of what they carry; 0: none does
+    "mamba_n_heads": Parameter(int, least=0),
+    "mamba_n_groups": Parameter(int, least=0),
+    "mamba_d_state": Parameter(int, least=0),
+    "mamba_d_conv": Parameter(int, least=0),
+    "mamba_rms_norm": Parameter(bool),
+    "mamba_norm_before_gate": Parameter(bool),
     "layer_heads": Parameter(list),  # of queries, layer by layer
     "layer_key_heads": Parameter(list),
     "layer_widths": Parameter(list),  # of MLPs
@@ -55,6 +70,7 @@ OF_SOME = {
     "head_act": Parameter(str, choices=ACTIVATIONS),  # of the map before the one that makes the logits
     "use_qk_norm": Parameter(bool),
     "use_post_norm": Parameter(bool),
+    **dict.fromkeys(FACTORS, Parameter(float)),
 }
 PARAMETERS = OF_EVERY_FAMILY | OF_SOME
 
@@ -100,6 +116,43 @@ class Hyperparameters:
     head_act: str = ""
     use_qk_norm: bool = False
     use_post_norm: bool = False
+    state_layers: list[int] = field(default_factory=list)
+    mamba_d_ssm: int = 0
+    mamba_n_heads: int = 0
+    mamba_n_groups: int = 0
+    mamba_d_state: int = 0
+    mamba_d_conv: int = 0
+    mamba_rms_norm: bool = True
+    mamba_norm_before_gate: bool = False
+    key_multiplier: float = 1.0
+    attention_in_multiplier: float = 1.0
+    attention_out_multiplier: float = 1.0
+    gate_multiplier: float = 1.0
+    down_multiplier: float = 1.0
+    ssm_in_multiplier: float = 1.0
+    ssm_out_multiplier: float = 1.0
+    ssm_gate_multiplier: float = 1.0
+    ssm_x_multiplier: float = 1.0
+    ssm_write_multiplier: float = 1.0
+    ssm_read_multiplier: float = 1.0
+    ssm_step_multiplier: float = 1.0
+
+    @property
+    def mixer(self) -> MixerSizes:
+        """Of the layers that carry a state."""
+        sizes = self.mamba_d_ssm, self.mamba_n_heads, self.mamba_n_groups, self.mamba_d_state, self.mamba_d_conv
+        return MixerSizes(self.hidden_size, *sizes, 0, self.mamba_rms_norm, self.mamba_norm_before_gate)
+
+    @property
+    def mixer_layers(self) -> list[int]:
+        """The layers that carry a state, in place of attention or beside it."""
+        return list(range(self.num_hidden_layers)) if self.traits.states is States.BESIDE else self.state_layers
+
+    @property
+    def mixer_factors(self) -> dict[str, float]:
+        """By part of a mixer's first map, of what it gives."""
+        own = (self.ssm_gate_multiplier, self.ssm_x_multiplier, self.ssm_write_multiplier, self.ssm_read_multiplier)
+        return dict(zip((GATE, X, WRITE, READ, STEP), (*own, self.ssm_step_multiplier), strict=True))
 
     @property
     def traits(self) -> Family:
@@ -138,4 +191,5 @@ class Hyperparameters:
 
 def names_of(family: Family) -> list[str]:
     """The hyperparameters that a family has."""
-    return [*OF_EVERY_FAMILY, *(name for name in OF_SOME if name in family.optional)]
+    some = (*family.optional, *hyperparameters_of(family.states))
+    return [*OF_EVERY_FAMILY, *(name for name in OF_SOME if name in some)]

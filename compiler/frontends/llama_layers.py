@@ -12,10 +12,9 @@ from ...errors import CheckpointError
 from ..checkpoints.configuration import CONVOLUTION, FULL, SLIDING
 from .agreement import refuse_zeros
 from .llama_family import Family, Unrotated, Windows
+from .llama_states import states_told
 
 KINDS = "layer_types"
-OLDER_KINDS = "layers_block_type"  # of Granite's hybrids
-OF_A_STATE = ("mamba", "mamba2", "linear_attention", "recurrent")
 Values = Mapping[str, object]
 Changes = dict[str, object]
 
@@ -23,8 +22,7 @@ Changes = dict[str, object]
 def layers_told(values: Values, family: Family, layers: int, source: str) -> Changes:
     """Lists of layers, and the window, as far as a configuration tells them."""
     told: Changes = {}
-    if family.hybrid:
-        _refuse_hybrids(values, source)
+    told |= states_told(values, family, layers, source)
     if values.get("layer_sharing"):
         raise CheckpointError(f"{source} says layer_sharing: layers that run twice, which are not read")
     if family.windows is not Windows.NONE:
@@ -32,8 +30,6 @@ def layers_told(values: Values, family: Family, layers: int, source: str) -> Cha
     if family.unrotated is not Unrotated.NONE:
         told["unrotated_layers"] = unrotated_layers(values, family, layers, told)
     if family.convolution:
-        if values.get("conv_bias"):
-            raise CheckpointError(f"{source} says conv_bias: a convolution with biases, which is not read")
         told["conv_layers"] = _convolutions(values, layers)
     return told
 
@@ -98,17 +94,6 @@ def _convolutions(values: Values, layers: int) -> list[int]:
         _check_kinds(kinds, layers, (CONVOLUTION, FULL))
         return [layer for layer, kind in enumerate(kinds) if kind == CONVOLUTION]
     return [layer for layer in range(layers) if isinstance(full, list) and layer not in full]
-
-
-def _refuse_hybrids(values: Values, source: str) -> None:
-    """Raises CheckpointError for layers with a state or with experts, both of which silence means."""
-    kinds = values.get(KINDS, values.get(OLDER_KINDS))
-    if not isinstance(kinds, list) or any(kind in OF_A_STATE for kind in kinds):
-        raise CheckpointError(
-            f"{source} has layers that carry a state from token to token (a recurrence), which no instruction computes"
-        )
-    if values.get("num_local_experts", 1):
-        raise CheckpointError(f"{source} sends each token to a few of its experts, which no instruction computes")
 
 
 def _check_kinds(kinds: list[object], layers: int, known: tuple[str, str]) -> None:

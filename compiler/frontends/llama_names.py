@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from ...format.program.operations import RopeLayout
 from .layouts import TAPS as TAPS_LAYOUT
 from .llama_families import FAMILIES
-from .llama_family import Family, HeadNorms, Norms
+from .llama_family import Family, HeadNorms, Norms, States
+from .llama_states import is_of_a_mixer
 from .parts import ONE, whole_name
 
 CONVOLUTION = ("conv_before", "conv_after", "conv_input", "conv_output")  # factors before and after it
@@ -96,6 +97,10 @@ class Naming:
     def stored(self, layer: int, part: str, kind: str = "weight") -> str:
         """What the checkpoint calls a tensor of a layer; several parts may be one tensor."""
         return f"{self.layers}{layer}.{self.parts[part]}.{kind}"
+
+    def mixer(self, layer: int) -> str:
+        """What the names of the mixer of a layer that carries a state begin with."""
+        return f"{self.layers}{layer}.mamba."
 
     def together(self, part: str) -> list[str]:
         """The maps that stand in one tensor with a part, in their order, itself among them."""
@@ -193,21 +198,28 @@ _LAYER = re.compile(
 
 def stored_name(name: str) -> str:
     """What the checkpoint calls the tensor that a program's tensor was made of; often the name itself."""
-    return whole_name(name).removesuffix(ONE).removesuffix(TAPS_LAYOUT)
+    return whole_name(name.removesuffix(ONE).removesuffix(TAPS_LAYOUT))
 
 
 def recognized(names: Iterable[str]) -> int:
     """How many names are of that family which has most of them, whether stored in a checkpoint or used by a program."""
     stored = {stored_name(name) for name in names}
     parts = {name: match["part"] for name in stored if (match := _LAYER.fullmatch(name)) is not None}
-    return max(sum(name in single or parts.get(name) in within for name in stored) for within, single in _NAMINGS)
+    mixers = sum(map(is_of_a_mixer, stored))
+    known = max(sum(name in single or parts.get(name) in within for name in stored) for within, single in _NAMINGS)
+    return known + mixers if known else 0
 
 
 def fitting_families(names: Collection[str]) -> list[str]:
     """The families whose models have tensors of these names, as far as the names in layers and norms tell."""
     if is_metas(names):
         return [LLAMA2C]
-    found = {match["part"] for name in names if (match := _LAYER.fullmatch(name)) is not None}
-    of = {name: set(hugging_face_naming(family, names).parts.values()) for name, family in FAMILIES.items()}
+    others = [name for name in names if not is_of_a_mixer(name)]
+    found = {match["part"] for name in others if (match := _LAYER.fullmatch(name)) is not None}
+    of = {
+        name: set(hugging_face_naming(family, names).parts.values())
+        for name, family in FAMILIES.items()
+        if len(others) == len(names) or family.states is not States.NONE
+    }
     fitting = [name for name, expected in of.items() if expected == found and name != LLAMA2C]
     return [name for name in fitting if not FAMILIES[name].only_named]

@@ -18,6 +18,7 @@ from .llama_hyperparameters import Hyperparameters
 from .llama_names import CONVOLUTION, OUTPUT_BIAS, TAPS, Naming
 from .llama_shapes import bias_of
 from .llama_steps import ACTIVATIONS, Steps
+from .state_mixer import Mixer
 
 __all__ = ["ACTIVATIONS", "build_program"]
 
@@ -51,6 +52,7 @@ class _Block(Steps):
     def __init__(self, builder: ProgramBuilder, h: Hyperparameters, naming: Naming, present: Collection[str]) -> None:
         super().__init__(builder, h, naming, present)
         self.attentions = Attention(builder, h, naming, present)
+        self.mixers = Mixer(builder, present, h.rms_norm_eps, ACTIVATIONS[h.hidden_act])
 
     def layer(self, layer: int, x: int) -> int:
         """Attention and MLP, each added to the stream."""
@@ -64,19 +66,29 @@ class _Block(Steps):
         return x
 
     def attention(self, layer: int, x: int) -> int:
-        """Attention, or what stands in its place."""
+        """Attention, what stands in its place, or both a mixer and it."""
         if layer in self.h.conv_layers:
             return self.convolution(layer, x)
-        return self.attentions.of(layer, x)
+        if layer not in self.h.mixer_layers:
+            return self.attentions.of(layer, x)
+        read = self.times(self.h.ssm_in_multiplier, x)
+        y = self.mixers.of(self.naming.mixer(layer), self.h.mixer, read, self.h.mixer_factors)
+        y = self.times(self.h.ssm_out_multiplier, y)
+        if layer in self.h.state_layers:
+            return y
+        beside = self.attentions.of(layer, self.times(self.h.attention_in_multiplier, x))
+        return self.builder.emit(op.Add(y, self.times(self.h.attention_out_multiplier, beside)))
 
     def mlp(self, layer: int, x: int) -> int:
         """up, activation, down; where there is a gate, it goes through the activation and multiplies."""
         kind = ACTIVATIONS[self.h.hidden_act]
         gated = "gate" in self.naming.parts
-        hidden = self.builder.emit(op.Activation(self.map(layer, "gate" if gated else "up", x), kind))
+        activated = self.times(self.h.gate_multiplier, self.map(layer, "gate" if gated else "up", x))
+        hidden = self.builder.emit(op.Activation(activated, kind))
         if gated:
             hidden = self.builder.emit(op.Multiply(hidden, self.map(layer, "up", x)))
-        return self.map(layer, "down", self.layer_norm(layer, "mlp_inner_norm", hidden))
+        down = self.map(layer, "down", self.layer_norm(layer, "mlp_inner_norm", hidden))
+        return self.times(self.h.down_multiplier, down)
 
     def convolution(self, layer: int, x: int) -> int:
         """Every element of a product with those before it, each at its weight, and that multiplied and mapped."""
@@ -91,4 +103,6 @@ class _Block(Steps):
         total = terms[0]
         for term in terms[1:]:
             total = self.builder.emit(op.Add(total, term))
+        bias = self.naming.stored(layer, TAPS, "bias")
+        total = self.mixers.biased(total, bias) if bias in self.present else total
         return self.map(layer, "conv_output", self.builder.emit(op.Multiply(after, total)))

@@ -33,6 +33,7 @@ from .llama_layers import unrotated_layers, windowed_layers
 from .llama_names import Naming, fitting_families, naming_of, recognized
 from .llama_own_words import OF_CONSTANTS, is_ones_own, translated
 from .llama_shapes import infer_from_shapes, varied_shapes
+from .llama_states import complete_states, states_from_shapes
 from .misfit import lacking
 from .untold import Question, UntoldError, usual_questions
 
@@ -71,6 +72,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         said = {} if checkpoint.configuration is None else checkpoint.configuration.values
         width = given.get("head_dim", said.get("head_dim", family.head_dim))
         shapes |= varied_shapes(checkpoint.tensors, naming, shapes["num_hidden_layers"], width)
+    shapes |= states_from_shapes(checkpoint.tensors, family)
     shapes |= {name: parts[0] in naming.parts for name, parts in family.optional_parts.items()}
     told, assumed, source = {}, {}, ""
     if checkpoint.configuration is not None:
@@ -83,6 +85,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
     query_rows = int(shapes.get("query_rows") or shapes["hidden_size"])
     _complete_heads(shapes, {**told, **given}, assumed, family)
+    complete_states(shapes, {**assumed, **told, **given})
     refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)
     if int(assumed.get("boundary_token", 0)) >= shapes["vocab_size"]:  # a vocabulary smaller than the family's
         del assumed["boundary_token"]
@@ -176,5 +179,5 @@ def _check_consistent(h: Hyperparameters, foreign: list[str]) -> None:
         f"{h.rotary_dims} elements of a head of {h.head_dim} are rotated, and a rotation takes pairs",
     )
     require_token(h.boundary_token, h.vocab_size)
-    for name in ("sliding_layers", "unrotated_layers", "conv_layers"):
+    for name in ("sliding_layers", "unrotated_layers", "conv_layers", "state_layers"):
         require_layers(name, getattr(h, name), h.num_hidden_layers)

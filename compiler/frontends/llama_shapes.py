@@ -13,6 +13,7 @@ from .llama_family import HeadNorms
 from .llama_hyperparameters import Hyperparameters
 from .llama_names import CONVOLUTION, HEAD_NORMS, INNER_NORMS, MAPS, NORMS, OUTPUT_BIAS, TAPS, Naming
 from .misfit import misfit
+from .state_mixer import mixer_shapes
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -89,8 +90,12 @@ def expected_shapes(h: Hyperparameters, naming: Naming, tensors: Tensors) -> dic
                 shapes[naming.stored(layer, part)] = shape
             if part in parts and h.traits.layer_norms and (naming.parts[part], "bias") in present:
                 shapes[naming.stored(layer, part, "bias")] = shape
+        if layer in h.mixer_layers:
+            shapes |= mixer_shapes(naming.mixer(layer), h.mixer, tensors)
         if TAPS in parts:
             shapes[naming.stored(layer, TAPS)] = (h.hidden_size, 1, h.conv_L_cache)
+            if (naming.parts[TAPS], "bias") in present:
+                shapes[naming.stored(layer, TAPS, "bias")] = (h.hidden_size,)
     return shapes
 
 
@@ -123,7 +128,7 @@ def map_heights(h: Hyperparameters, layer: int) -> dict[str, int]:
 def parts_of_layer(h: Hyperparameters, layer: int) -> set[str]:
     """The parts that a layer has, where its family has them."""
     attention = {"query", "key", "value", "output", "attention_inner_norm", *HEAD_NORMS}
-    without = attention if layer in h.conv_layers else {*CONVOLUTION, TAPS}
+    without = attention if layer in (*h.conv_layers, *h.state_layers) else {*CONVOLUTION, TAPS}
     if layer == 0 and h.traits.bare_first:
         without = without | {"attention_norm"}
     return {*MAPS, *NORMS, *INNER_NORMS, *HEAD_NORMS, TAPS} - without

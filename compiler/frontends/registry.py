@@ -16,6 +16,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from .gpt import Gpt
 from .llama import Llama
+from .mamba import Mamba
 from .modded_nanogpt import ModdedNanogpt
 from .nanochat import Nanochat
 from .parameter_golf.frontend import ParameterGolf
@@ -39,4 +40,4 @@ class Frontend(Protocol):
         """
 
 
-FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama(), Gpt(), Nanochat(), ModdedNanogpt()), "name")
+FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama(), Gpt(), Nanochat(), ModdedNanogpt(), Mamba()), "name")

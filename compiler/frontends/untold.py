@@ -19,6 +19,8 @@ USUAL: Mapping[str, Sequence[object]] = {
     "rope_theta": (10_000.0, 500_000.0, 1_000_000.0, 100_000.0),
     "layer_norm_eps": (1e-5, 1e-6),
     "rms_norm_eps": (1e-5, 1e-6),
+    "layer_norm_epsilon": (1e-5, 1e-6),
+    "n_groups": (1, 8),
     "logit_softcap": (0.0, 15.0, 30.0),
     "query_key_factor": (1.0, 1.2),
 }

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...format.program import operations as op
 from ...format.registry import paired
+from .chunked_scan import scanned
 from .pass_context import PassContext
 from .short_gradients import HalfSplitTurn, RmsNorm, SquaredRelu, TanhSoftcap
 
@@ -111,6 +112,8 @@ def execute_activation(context: PassContext, o: op.Activation, x: Tensor) -> Ten
             return F.gelu(x, approximate="tanh")
         case op.ActivationKind.RELU:
             return F.relu(x)
+        case op.ActivationKind.SOFTPLUS:
+            return F.softplus(x)
 
 
 def execute_rope(context: PassContext, o: op.Rope, x: Tensor) -> Tensor:
@@ -170,6 +173,10 @@ def execute_capped_attention(context: PassContext, o: op.CappedAttention, q: Ten
     return y.transpose(1, 2).flatten(-2)
 
 
+def execute_scan(context: PassContext, o: op.Scan, x: Tensor, step: Tensor, write: Tensor, read: Tensor) -> Tensor:
+    return scanned(x, step, write, read, context.tensors[o.log_rates], o.heads, o.groups)
+
+
 def execute_exclude(context: PassContext, o: op.Exclude, y: Tensor, v: Tensor) -> Tensor:
     heads = y.unflatten(-1, (o.kv_heads, o.heads // o.kv_heads, -1))
     values = v.unflatten(-1, (o.kv_heads, 1, -1))
@@ -227,5 +234,6 @@ EXECUTIONS: dict[type[op.Operation], Execution] = paired(
         (op.ScaleTiled, execute_scale_tiled),
         (op.Affine, execute_affine),
         (op.CappedAttention, execute_capped_attention),
+        (op.Scan, execute_scan),
     )
 )

@@ -1,4 +1,4 @@
-"""The operations on the queries, keys and values of attention's heads: rotations and attention itself.
+"""The operations on heads: rotations, attention, and the scan that carries a state.
 
 Strategy: declared as all operations are, see operations.py, which lists them with the others.
 """
@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from .kinds import RopeLayout, RotationDirection
-from .operands import AtLeastOne, Count, EnumOperand, Flag, OptionalVector, Positive, Real, Register, Whole
+from .operands import (
+    AtLeastOne,
+    Count,
+    EnumOperand,
+    Flag,
+    OptionalVector,
+    Positive,
+    Real,
+    Register,
+    TensorIndex,
+    Whole,
+)
 from .operation import Operation, operation
 
 
@@ -70,3 +81,17 @@ class CappedAttention(Operation):
     document_reset: Flag
     cap: Real
     sinks: OptionalVector = None
+
+
+@operation(24, since=2)
+@dataclass(frozen=True)
+class Scan(Operation):
+    """A state of each head that decays by rates and its step, takes in x times `write`, and is read by `read`."""
+
+    x: Register
+    step: Register
+    write: Register
+    read: Register
+    heads: Count
+    groups: Count
+    log_rates: TensorIndex

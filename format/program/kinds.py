@@ -27,9 +27,10 @@ class ActivationKind(enum.IntEnum):
     TANH = 5
     GELU_TANH = 6
     RELU = 7
+    SOFTPLUS = 8
 
 
-LATER_ACTIVATIONS = ((ActivationKind.GELU_TANH, 1), (ActivationKind.RELU, 1))
+LATER_ACTIVATIONS = ((ActivationKind.GELU_TANH, 1), (ActivationKind.RELU, 1), (ActivationKind.SOFTPLUS, 2))
 
 
 class RopeLayout(enum.IntEnum):

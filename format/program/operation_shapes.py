@@ -70,10 +70,10 @@ class ShapeContext:
             raise self.place.invalid(f"{parts} {what} do not divide width {width}", "R-PRG-23")
         return width // parts
 
-    def grouped(self, heads: int, kv_heads: int) -> None:
-        """Key-value heads divide heads [R-PRG-24]."""
-        if heads % kv_heads:
-            raise self.place.invalid(f"{kv_heads} key-value heads do not divide {heads} heads", "R-PRG-24")
+    def grouped(self, heads: int, groups: int, what: str = "key-value heads") -> None:
+        """Key-value heads, or groups, divide heads [R-PRG-24]."""
+        if heads % groups:
+            raise self.place.invalid(f"{groups} {what} do not divide {heads} heads", "R-PRG-24")
 
 
 def _embed(instruction: op.Embed, context: ShapeContext) -> int:
@@ -186,6 +186,21 @@ def _capped_attention(instruction: op.CappedAttention, context: ShapeContext) ->
     return _attention(instruction, context)
 
 
+def _scan(instruction: op.Scan, context: ShapeContext) -> int:
+    context.grouped(instruction.heads, instruction.groups, "groups")
+    width = context.widths[instruction.x]
+    context.split(width, instruction.heads, "heads")
+    state = context.split(context.equal(instruction.write, instruction.read), instruction.groups, "groups")
+    if context.widths[instruction.step] != instruction.heads:
+        message = f"steps of width {context.widths[instruction.step]} for {instruction.heads} heads"
+        raise context.place.invalid(message, "R-PRG-22")
+    shape = context.shape(instruction.log_rates)
+    if shape not in ((instruction.heads,), (instruction.heads, state)):
+        message = f"log-rates of shape {shape} for {instruction.heads} heads with a state {state} wide"
+        raise context.place.invalid(message, "R-PRG-39")
+    return width
+
+
 def _exclude(instruction: op.Exclude, context: ShapeContext) -> int:
     context.grouped(instruction.heads, instruction.kv_heads)
     width = context.widths[instruction.y]
@@ -245,5 +260,6 @@ SHAPE_RULES: dict[type[op.Operation], ShapeRule] = paired(
         (op.ScaleTiled, _scale),
         (op.Affine, _same),
         (op.CappedAttention, _capped_attention),
+        (op.Scan, _scan),
     )
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ..registry import keyed
-from .head_operations import Attention, CappedAttention, Rope, Rotate
+from .head_operations import Attention, CappedAttention, Rope, Rotate, Scan
 from .kinds import (
     LATER_ACTIVATIONS,
     ActivationKind,
@@ -248,5 +248,6 @@ OPERATIONS: tuple[type[Operation], ...] = (
     ScaleTiled,
     Affine,
     CappedAttention,
+    Scan,
 )
 OPERATIONS_BY_ID = keyed(OPERATIONS, "wire_id", "name")

@@ -23,6 +23,9 @@ from .walk import Walk
 
 QUERY, KEY, VALUE, OUTPUT, ATTENTION_GATE = (f"attention {part}" for part in ("q", "k", "v", "o", "gate"))
 UP, GATE, DOWN = (f"mlp {part}" for part in ("up", "gate", "down"))
+STATE_INPUTS = tuple(f"state {part}" for part in ("x", "step", "write", "read"))  # in the order of a scan's operands
+STATE_GATE, STATE_OUTPUT = "state gate", "state o"
+WITH_PARTS = ("attention", "mlp", "state")
 TABLE, HEAD, VALUE_TABLE, PROJECTION = "token table", "head", "value table", "table projection"
 OTHER_GATE = "gate"
 VECTOR_ROLES: Mapping[tuple[type[Operation], str], str] = paired(
@@ -39,6 +42,7 @@ VECTOR_ROLES: Mapping[tuple[type[Operation], str], str] = paired(
         ((op.Mix, "b"), "mix"),
         ((op.Rotate, "frequencies"), "frequencies"),
         ((op.CappedAttention, "sinks"), "attention sinks"),
+        ((op.Scan, "log_rates"), "state rates"),
     )
 )
 BEHIND_HEAD = (op.Softcap, op.Scale, op.ScaleTiled, op.Affine)
@@ -115,10 +119,8 @@ def _joined(roles: list[str]) -> str:
     groups: dict[str, list[str]] = {}
     for role in roles:
         first, _, rest = role.partition(" ")
-        groups.setdefault(first if first in ("attention", "mlp") else role, []).append(rest)
-    return " + ".join(
-        f"{first} {'+'.join(rest)}" if first in ("attention", "mlp") else first for first, rest in groups.items()
-    )
+        groups.setdefault(first if first in WITH_PARTS else role, []).append(rest)
+    return " + ".join(f"{first} {'+'.join(rest)}" if first in WITH_PARTS else first for first, rest in groups.items())
 
 
 def _uses(program: Program, found: Mapping[int, MapUse]) -> Iterator[tuple[int, MapUse]]:
@@ -144,6 +146,7 @@ def find_map_uses(program: Program) -> dict[int, MapUse]:
     attentions = [
         i for i, each in enumerate(program.instructions) if isinstance(each, op.Attention | op.CappedAttention)
     ]
+    _find_states(walk, found)
     _find_readers(walk, attentions, found)
     for layer, attention in enumerate(attentions):
         for role, register in zip((QUERY, KEY, VALUE), walk.program.instructions[attention].registers, strict=True):
@@ -164,6 +167,35 @@ def _layer_at(attentions: Sequence[int], index: int) -> int:
     return max(bisect_left(attentions, index) - 1, 0)
 
 
+def _find_states(walk: Walk, found: dict[int, MapUse]) -> None:
+    """Linear maps around scans: what reads one, what gates that, and what makes its operands."""
+    scans = [index for index, instruction in enumerate(walk.program.instructions) if isinstance(instruction, op.Scan)]
+    for scan in scans:
+        seen, pending = {scan}, [scan]
+        while pending and walk.step():
+            register = pending.pop()
+            for reader in walk.readers.get(register, ()):
+                instruction = walk.program.instructions[reader]
+                if isinstance(instruction, op.Linear):
+                    found.setdefault(reader, MapUse(STATE_OUTPUT))
+                elif isinstance(instruction, (*STRAIGHT, op.Add, op.Multiply)) and reader not in seen:
+                    seen.add(reader)
+                    pending.append(reader)
+        for factor in (walk.program.instructions[index] for index in sorted(seen)):
+            gates = set(factor.registers) - seen if isinstance(factor, op.Multiply) else set()
+            for gate in gates:
+                for maker in walk.of_kind(walk.origins(gate, (*STRAIGHT, op.Activation)), op.Linear):
+                    found.setdefault(maker, MapUse(STATE_GATE))
+    for scan in scans:
+        for role, register in zip(STATE_INPUTS, walk.program.instructions[scan].registers, strict=True):
+            _find_makers(walk, register, MapUse(role), found, (*JOINING, op.Activation))
+    for index, use in [*found.items()]:
+        if use.role in STATE_INPUTS:  # of a low rank, as the steps of a Mamba: the first factor has the role, too
+            ends = walk.origins(walk.program.instructions[index].x, STRAIGHT)  # type: ignore[attr-defined]
+            for maker in walk.of_kind(ends, op.Linear):
+                found.setdefault(maker, use)
+
+
 def _find_readers(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:
     """Linear maps by what they read: an attention, or what an activation has made."""
     through = (*STRAIGHT, op.Multiply, op.Exclude, op.Concat)
@@ -178,11 +210,13 @@ def _find_readers(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse
             found[index] = MapUse(DOWN, _layer_at(attentions, index))
 
 
-def _find_makers(walk: Walk, register: int, use: MapUse, found: dict[int, MapUse]) -> None:
-    """Linear maps, and for values tables too, that make the operand of an attention."""
-    ends = walk.origins(register, JOINING)
-    if any(found.get(index, use).role in (OUTPUT, DOWN) for index in ends):
-        return  # the walk is in the residual stream: no map of this attention alone makes the operand
+def _find_makers(
+    walk: Walk, register: int, use: MapUse, found: dict[int, MapUse], through: tuple[type[Operation], ...] = JOINING
+) -> None:
+    """Linear maps, and for values tables too, that make the operand of an attention or a scan."""
+    ends = walk.origins(register, through)
+    if any(found.get(index, use).role in (OUTPUT, DOWN, STATE_OUTPUT) for index in ends):
+        return  # the walk is in the residual stream: no map of this operation alone makes the operand
     for index in walk.of_kind(ends, op.Linear):
         earlier = found.get(index)
         if earlier is None:

@@ -23,7 +23,7 @@ class ProgramSummary:
     """What a program computes.
 
     words : str                        kind of model, attention, positions, MLP, norms, head
-    layers : int                       attentions that run for a token
+    layers : int                       attentions that run for a token, scans where there is none
     width : int                        of what the head reads, or of the last register
     vocabulary, context : int          tokens; context is the length of evaluation, the longest is in `longest_context`
     longest_context : int or None      where tables of positions end; None: nowhere
@@ -52,10 +52,12 @@ def summarize_program(
     head, uses = find_head(program), find_map_uses(program)
     attentions = [(i, each) for i, each in enumerate(instructions) if isinstance(each, ATTENTIONS)]
     width = shapes.widths[instructions[head].x] if head is not None else shapes.widths[-1]  # type: ignore[attr-defined]
+    scans = [each for each in instructions if isinstance(each, op.Scan)]
     first = attentions[0][1] if attentions else None
     phrases = [
-        _kind(program, uses, len(attentions), width),
+        _kind(program, uses, (len(attentions), len(scans)), width),
         *_attention_phrases([each for _, each in attentions], shapes),
+        *_state_phrases(scans, shapes),
         *_position_phrases(instructions),
         *_mlp_phrases(program, uses, shapes),
         *_norm_phrases(instructions),
@@ -63,7 +65,7 @@ def summarize_program(
     ]
     return ProgramSummary(
         words=", ".join(phrases),
-        layers=len(attentions),
+        layers=len(attentions) or len(scans),
         width=width,
         vocabulary=program.vocabulary_size,
         context=program.sequence_length,
@@ -74,7 +76,14 @@ def summarize_program(
     )
 
 
-def _kind(program: Program, uses: Mapping[int, MapUse], attentions: int, width: int) -> str:
+def _kind(program: Program, uses: Mapping[int, MapUse], counts: tuple[int, int], width: int) -> str:
+    """counts : attentions and scans"""
+    attentions, scans = counts
+    if scans:
+        both = (
+            f"{_count(attentions, 'attention')} and {_count(scans, 'scan')}" if attentions else _count(scans, "layer")
+        )
+        return f"a {'hybrid' if attentions else 'state-space model'} of {both} and width {width:,}"
     if not attentions:
         return f"a model without attention of width {width:,}"
     weights = {program.instructions[i].weight for i, use in uses.items() if use.role.startswith("attention o")}  # type: ignore[attr-defined]
@@ -95,6 +104,15 @@ def _attention_phrases(attentions: Sequence[op.Attention | op.CappedAttention], 
     if any(isinstance(each, op.CappedAttention) and each.sinks is not None for each in attentions):
         found.append("attention sinks")
     return found
+
+
+def _state_phrases(scans: Sequence[op.Scan], shapes: ProgramShapes) -> list[str]:
+    """`states of 24 heads of 64 by 128`, as many numbers a head."""
+    sizes = Counter((o.heads, shapes.widths[o.x] // o.heads, shapes.widths[o.write] // o.groups) for o in scans)
+    return [
+        f"states of {_count(heads, 'head')} of {width:,} by {state:,}" + _some(count, len(scans))
+        for (heads, width, state), count in sizes.items()
+    ]
 
 
 def _position_phrases(instructions: Sequence[op.Operation]) -> list[str]:

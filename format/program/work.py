@@ -1,10 +1,10 @@
 """What running a program takes, known before anything runs: multiply-adds a token, and memory for vectors.
 
 Strategy: one upper bound an instruction, from its widths and shapes. Elementwise operations count their output,
-products their matrix, attention the keys that a token may see in a sequence of the program's own length. Executors
-spread a vector to the width that it meets, and take a constant of that width for one that is left out; many
-instructions may share one short vector, so that the file's size does not bound this memory. Both sums have a limit:
-spec/program.md, section 6.
+products their matrix, attention the keys that a token may see in a sequence of the program's own length, a scan its
+state twice. Executors spread a vector to the width that it meets, and take a constant of that width for one that is
+left out; many instructions may share one short vector, so that the file's size does not bound this memory. Both sums
+have a limit: spec/program.md, section 6.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def _multiply_adds(
     if isinstance(instruction, op.Attention | op.CappedAttention):
         seen = min(instruction.window, length) if instruction.window else length
         return seen * (widths[instruction.q] + width)
+    if isinstance(instruction, op.Scan):
+        return 2 * width * (widths[instruction.write] // instruction.groups)
     return width
 
 

@@ -137,6 +137,7 @@ ACTIVATIONS: dict[int, Callable[[Tensor, float], Tensor]] = {
     5: lambda x, slope: x.tanh(),
     6: lambda x, slope: F.gelu(x, approximate="tanh"),
     7: lambda x, slope: F.relu(x),
+    8: lambda x, slope: x.clamp_min(0) + (-x.abs()).exp().log1p(),
 }
 
 
@@ -219,6 +220,20 @@ def run_exclude(run: ForwardPass, y: Tensor, v: Tensor, heads: int, kv_heads: in
     return (y - v * ((y * v).sum(-1, True) / v.square().sum(-1, True).clamp_min(1e-24))).flatten(-3)
 
 
+def run_scan(
+    run: ForwardPass, x: Tensor, step: Tensor, write: Tensor, read: Tensor, heads: int, groups: int, log_rates: int
+) -> Tensor:
+    rates = run.tensors[log_rates].reshape(heads, 1, -1).exp()
+    step, x = step.unflatten(-1, (heads, 1, 1)), x.unflatten(-1, (heads, -1, 1))
+    write, read = (y.unflatten(-1, (groups, -1)).repeat_interleave(heads // groups, -2) for y in (write, read))
+    state: Any = 0
+    y = []
+    for at in range(x.shape[1]):
+        state = (-step[:, at] * rates).exp() * state + step[:, at] * x[:, at] * write[:, at, :, None]
+        y.append((state @ read[:, at, :, :, None]).flatten(1))
+    return torch.stack(y, 1)
+
+
 def run_shift(run: ForwardPass, x: Tensor, by: int, reset: int) -> Tensor:
     length = x.shape[1]
     y = F.pad(x, (0, 0, min(by, length), 0))[:, :length]
@@ -281,4 +296,5 @@ OPERATIONS: dict[int, Callable[..., Tensor]] = {
     21: run_scale_tiled,
     22: run_affine,
     23: run_capped_attention,
+    24: run_scan,
 }

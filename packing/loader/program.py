@@ -38,6 +38,7 @@ OPERANDS: dict[int, str] = {
     21: "rv",
     22: "rff",
     23: "rrrwwfwefo",
+    24: "rrrrwwt",
 }
 
 

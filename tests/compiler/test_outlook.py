@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import bytecap_command
+from golden_logits import golden_logits
 from tiny_models import ARCHITECTURE, golf_model, random_sequences
 from tiny_tokenizers import model_bytes, words
 
 from bytecap.compiler import forecast as forecasts
 from bytecap.compiler import inputs, outlook
 from bytecap.compiler.checkpoints.export import export_checkpoint
+from bytecap.compiler.model import chunked_scan
 from bytecap.compiler.outlook import Outlook
 from bytecap.compiler.quantize.grids import PlainGrids
+from bytecap.format.program.operations import Linear
 from bytecap.interface import forecast
 from bytecap.runtime.shards import write_shard
 
@@ -121,3 +124,15 @@ def test_more_memory_than_the_machine_has_is_said_before_the_work(small_job, tmp
     for there in (None, 1 << 40):
         monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
         assert "lets a process have" not in bytecap_command(*arguments, "--dry-run").stdout
+
+
+def test_what_is_done_to_states_counts_in_a_pass():
+    """A decay between any two positions of a chunk, or one for each element of a state; for each of two layers."""
+    found = {}
+    for name in ("mamba", "mamba2"):
+        model = golden_logits(name).model()
+        weights = {op.weight for op in model.program.instructions if isinstance(op, Linear)}
+        maps = sum(2 * model.tensors[weight].values.size for weight in weights)
+        found[name] = forecasts._Counts.of(model).forward - maps
+    chunk, cost = chunked_scan.CHUNK, forecasts.SCAN_FLOPS
+    assert found == {"mamba": 2 * cost * 48 * 4, "mamba2": 2 * (cost * 6 * chunk + 2 * 48 * (chunk + 2 * 4))}

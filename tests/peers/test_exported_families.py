@@ -12,6 +12,7 @@ import torch
 from golden_logits import drawn_tokens, golden_logits
 from gpt_configurations import GPT_CONFIGURATIONS
 from llama_configurations import LLAMA_CONFIGURATIONS, SEQUENCE_LENGTHS
+from mamba_configurations import MAMBA_CONFIGURATIONS
 from peer_models import peer_logits
 from safetensors.numpy import save_file
 from tiny_models import random_sequences
@@ -27,7 +28,7 @@ RECIPE = "[calibrate]\ntokens = 768\n\n[correct-drift]\nenabled = false\n\n[dist
 BYTES_A_WEIGHT = 0.9
 
 
-@pytest.mark.parametrize("name", [*GPT_CONFIGURATIONS, *LLAMA_CONFIGURATIONS])
+@pytest.mark.parametrize("name", [*GPT_CONFIGURATIONS, *LLAMA_CONFIGURATIONS, *MAMBA_CONFIGURATIONS])
 def test_an_exported_folder_is_the_artifact_to_transformers(name, tmp_path):
     golden = golden_logits(name)
     state = golden.state()

@@ -209,6 +209,50 @@ PUBLISHED = {
         "shared_intermediate_size": 24,
         "tie_word_embeddings": True,
     },
+    "granite-4.0-h-350m": {
+        "model_type": "granitemoehybrid",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "num_hidden_layers": 3,
+        "attention_multiplier": 0.015625,
+        "embedding_multiplier": 12,
+        "logits_scaling": 3,
+        "residual_multiplier": 0.246,
+        "layer_types": ["mamba", "mamba", "attention"],
+        **{"mamba_chunk_size": 256, "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_head": 32},
+        **{"mamba_d_state": 128, "mamba_expand": 2, "mamba_n_groups": 1, "mamba_n_heads": 16, "mamba_proj_bias": False},
+        **{"normalization_function": "rmsnorm", "num_local_experts": 0, "num_experts_per_tok": 0},
+        "position_embedding_type": "nope",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000,
+        "shared_intermediate_size": 24,
+        "time_step_limit": [0.0, float("inf")],
+        "tie_word_embeddings": True,
+    },
+    "falcon-h1-tiny-90m": {
+        "model_type": "falcon_h1",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "head_dim": 64,
+        "num_hidden_layers": 2,
+        **{
+            "attention_in_multiplier": 1.0,
+            "attention_out_multiplier": 0.9375,
+            "embedding_multiplier": 5.656854249492381,
+        },
+        **{"key_multiplier": 0.390625, "lm_head_multiplier": 0.0390625, "mlp_multipliers": [0.8838, 0.5859375]},
+        **{"ssm_in_multiplier": 1.25, "ssm_out_multiplier": 0.23570226039551587},
+        "ssm_multipliers": [0.3535533905932738, 0.25, 0.3535533905932738, 0.5, 0.3535533905932738],
+        **{"mamba_chunk_size": 128, "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_head": 64},
+        **{"mamba_d_ssm": 512, "mamba_d_state": 64, "mamba_expand": 2, "mamba_n_groups": 1, "mamba_n_heads": 8},
+        **{"mamba_norm_before_gate": False, "mamba_proj_bias": False, "mamba_rms_norm": False, "mamba_use_mlp": True},
+        **{"time_step_floor": 0.0001, "time_step_max": 0.1, "time_step_min": 0.001, "projectors_bias": False},
+        "max_position_embeddings": 262_144,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": None,
+        "rope_theta": 100_000_000_000.0,
+        "tie_word_embeddings": True,
+    },
     "lfm2-350m": {
         "model_type": "lfm2",
         **FOUR_HEADS,
@@ -292,6 +336,9 @@ def window_of(peer, layer: int) -> int:
 def check_rotations(model, peer) -> None:
     """Inverse frequencies and the factor of every rotation are those of one kind of layers."""
     made = peer.model.rotary_emb
+    if made is None:  # a hybrid whose states tell positions
+        assert not any(isinstance(op, Rotate) for op in model.program.instructions)
+        return
     kinds = [kind for kind in ("full_attention", "sliding_attention") if hasattr(made, f"{kind}_inv_freq")]
     names = [(f"{kind}_inv_freq", f"{kind}_attention_scaling") for kind in kinds] or [("inv_freq", "attention_scaling")]
     known = [(getattr(made, frequencies).numpy(), getattr(made, factor)) for frequencies, factor in names]

@@ -44,9 +44,10 @@ def test_pieces_of_a_sequence_give_the_logits_of_the_whole(operation, data):
 
 
 def looking_back(window: int, reset: bool) -> tuple[Program, list[np.ndarray]]:
-    """Everything that looks back: the token before, attention, shift."""
+    """Everything that looks back: the token before, attention, shift, the states of wide heads and of narrow ones."""
     random = np.random.default_rng(1)
-    tensors = [random.standard_normal(shape).astype(np.float32) * 0.3 for shape in ((20, 16), (11, 16), (8, 16))]
+    shapes = ((20, 16), (11, 16), (8, 16), (8,), (16, 4))
+    tensors = [random.standard_normal(shape).astype(np.float32) * 0.3 for shape in shapes]
     instructions = (
         op.Embed(0),
         op.HashEmbed(1, op.HashKind.XOR, 7, 3),
@@ -59,7 +60,12 @@ def looking_back(window: int, reset: bool) -> tuple[Program, list[np.ndarray]]:
         op.Shift(6, 1, reset),
         op.Add(7, 8),
         op.Add(2, 9),
-        op.Linear(10, 0),
+        op.Activation(3, op.ActivationKind.SOFTPLUS),
+        op.Scan(10, 11, 3, 3, 8, 2, 3),
+        op.Activation(10, op.ActivationKind.SOFTPLUS),
+        op.Scan(12, 13, 3, 3, 16, 2, 4),
+        op.Add(10, 14),
+        op.Linear(15, 0),
     )
     return Program(instructions, 20, 300, 3), tensors
 

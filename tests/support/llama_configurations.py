@@ -148,6 +148,15 @@ MODERNBERT |= {"model_type": "modernbert-decoder", "pad_token_id": 0, "tie_word_
 WITHOUT_STATE: Config = DECODER | SCALES | {"model_type": "granitemoehybrid", "logits_scaling": 4.0, "mamba_n_heads": 4}
 WITHOUT_STATE |= {"num_local_experts": 0, "shared_intermediate_size": 24, "layer_types": ["full_attention"] * 2}
 LFM2: Config = DECODER | {"model_type": "lfm2", "block_auto_adjust_ff_dim": False}
+OF_STATES: Config = {"mamba_n_heads": 6, "mamba_d_state": 5, "mamba_n_groups": 2, "mamba_chunk_size": 8}
+WITH_STATES: Config = WITHOUT_STATE | OF_STATES | {"hidden_size": 24, "num_hidden_layers": 3}
+WITH_STATES |= {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+FALCON_H1: Config = DECODER | OF_STATES | {"model_type": "falcon_h1", "mamba_d_ssm": 30, "rms_norm_eps": 1e-3}
+MULTIPLIERS: Config = {
+    **{"embedding_multiplier": 3.0, "lm_head_multiplier": 0.25, "key_multiplier": 0.5, "mlp_multipliers": [0.75, 1.5]},
+    **{"attention_in_multiplier": 1.25, "attention_out_multiplier": 0.5, "ssm_in_multiplier": 0.8},
+    **{"ssm_out_multiplier": 0.6, "ssm_multipliers": [0.7, 1.3, 0.4, 1.6, 0.9]},
+}
 NTK_ALPHA = {"rope_type": "dynamic", "alpha": 1000.0, "factor": 1.0, "rope_theta": 10_000.0}
 LLAMA_CONFIGURATIONS |= {
     "modernbert-decoder": MODERNBERT | {"num_hidden_layers": 3, "local_attention": 8},
@@ -159,6 +168,20 @@ LLAMA_CONFIGURATIONS |= {
     },
     "granite-without-state": WITHOUT_STATE | {"position_embedding_type": "rope"},
     "granite-without-rotations": WITHOUT_STATE | {"attention_bias": True, "tie_word_embeddings": True},
+    "granite-with-states": WITH_STATES | {"position_embedding_type": "rope"},
+    "granite-with-states-all-biases": WITH_STATES
+    | {
+        **{"mamba_proj_bias": True, "attention_bias": True, "mamba_n_groups": 1, "mamba_d_conv": 3},
+        **{"tie_word_embeddings": True, "layer_types": ["full_attention", "linear_attention"], "num_hidden_layers": 2},
+    },
+    "falcon-h1": FALCON_H1 | MULTIPLIERS,
+    "falcon-h1-all-biases": FALCON_H1
+    | {
+        **{"mamba_proj_bias": True, "projectors_bias": True, "attention_bias": True, "mlp_bias": True},
+        **{"mamba_rms_norm": True, "tie_word_embeddings": True, "head_dim": 6, "rope_theta": 1e11},
+    },
+    "falcon-h1-norm-behind-gate": FALCON_H1
+    | {"mamba_rms_norm": True, "mamba_norm_before_gate": False, "mamba_conv_bias": False, "mamba_d_conv": 1},
     "ernie": DECODER | {"model_type": "ernie4_5", "head_dim": 12, "use_bias": True, "tie_word_embeddings": True},
     "hunyuan": DECODER | {"model_type": "hunyuan_v1_dense", "head_dim": 12, "rope_parameters": NTK_ALPHA},
     "exaone4": DECODER | {"model_type": "exaone4", "sliding_window": 4, **_windows("sliding", "full")},
@@ -167,6 +190,7 @@ LLAMA_CONFIGURATIONS |= {
     "nanochat-of-transformers": DECODER | {"model_type": "nanochat", "attention_bias": True},
     "lfm2": LFM2 | {"layer_types": ["conv", "full_attention"]},
     "lfm2-longer": LFM2 | {"full_attn_idxs": [0], "conv_L_cache": 4, "norm_eps": 1e-2, "tie_word_embeddings": True},
+    "lfm2-biases": LFM2 | {"layer_types": ["conv", "full_attention"], "conv_bias": True},
     "olmo": DECODER | {"model_type": "olmo", "clip_qkv": 0.5},
     "cohere": DECODER | {"model_type": "cohere", "tie_word_embeddings": True},
     "cohere-head-norms": DECODER | {"model_type": "cohere", "use_qk_norm": True, "logit_scale": 0.5},
@@ -213,4 +237,21 @@ def random_configuration(config: Config, seed: int) -> Config:
         drawn["attention_bias"] = bool(random.integers(2))
     if "rope_parameters" not in config:
         drawn["rope_theta"] = float(random.choice([100.0, 1e5]))
-    return drawn
+    return drawn | (_random_mixer(drawn, random) if "mamba_d_state" in config else {})
+
+
+def _random_mixer(drawn: Config, random: np.random.Generator) -> Config:
+    """Sizes of a mixer that fit the others, with biases or without."""
+    names = ("mamba_proj_bias", "mamba_conv_bias", "projectors_bias", "mamba_rms_norm", "mamba_norm_before_gate")
+    flags = {name: bool(random.integers(2)) for name in names}
+    expand = int(random.choice([1, 2]))
+    inner = int(str(drawn["hidden_size"])) * expand
+    heads = int(random.choice([each for each in (1, 2, 4, 8) if inner % each == 0]))
+    sizes = {"mamba_expand": expand, "mamba_d_ssm": inner, "mamba_n_heads": heads, "mamba_d_head": inner // heads}
+    groups = int(random.choice([each for each in (1, 2, 4) if heads % each == 0]))
+    multipliers = {
+        "key_multiplier": float(random.choice([0.3, 1.0])),
+        "ssm_multipliers": list(random.uniform(0.5, 2, 5)),
+    }
+    of_group = {"mamba_d_state": int(random.integers(1, 20)), "mamba_d_conv": int(random.integers(1, 6))}
+    return {**flags, **sizes, **of_group, "mamba_n_groups": groups, **multipliers}

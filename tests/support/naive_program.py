@@ -126,6 +126,7 @@ class NaiveRun:
                 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
             ),
             op.ActivationKind.RELU: lambda z: max(z, 0),
+            op.ActivationKind.SOFTPLUS: lambda z: math.log(1 + math.exp(z)),
         }
         return self.each(lambda c, x: functions[o.kind](x), o.x)
 
@@ -200,6 +201,23 @@ class NaiveRun:
                     for j, score in zip(seen, scores, strict=True):
                         weight = math.exp(score - peak) / norm
                         out[i, head * value_width + c] += weight * v[j, group * value_width + c]
+        return out
+
+    def scan(self, o):
+        x, step, write, read = (self.registers[r] for r in (o.x, o.step, o.write, o.read))
+        width, size, rates = x.shape[1] // o.heads, write.shape[1] // o.groups, self.tensors[o.log_rates]
+        out = np.zeros_like(x)
+        for head in range(o.heads):
+            group = head // (o.heads // o.groups)
+            logarithms = [rates[head, n] if rates.ndim == 2 else rates[head] for n in range(size)]
+            for c in range(width):
+                state = [0.0] * size
+                for i in range(x.shape[0]):
+                    for n in range(size):
+                        decay = math.exp(-step[i, head] * math.exp(logarithms[n]))
+                        intake = step[i, head] * x[i, head * width + c] * write[i, group * size + n]
+                        state[n] = decay * state[n] + intake
+                        out[i, head * width + c] += state[n] * read[i, group * size + n]
         return out
 
     def exclude(self, o):

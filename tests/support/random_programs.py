@@ -174,6 +174,18 @@ def add_attention(b: Builder) -> int:
     return b.emit(op.Attention(q, k, v, heads, kv_heads, b.pick(0.1, 0.5, 1.0), window, reset), heads * value_width)
 
 
+def add_scan(b: Builder) -> int:
+    groups, group, width, size = b.pick(1, 2), b.pick(1, 2, 3), b.pick(1, 1, 2, 3), b.pick(1, 2, 4)
+    heads, source = groups * group, b.normalized(b.register())
+    x, step = b.projected(b.register(), heads * width), b.projected(source, heads)
+    if b.draw(st.booleans()):  # else some steps go back, and states grow
+        step = b.emit(op.Activation(step, op.ActivationKind.SOFTPLUS), heads)
+    write, read = b.projected(source, groups * size), b.projected(source, groups * size)
+    shape = b.pick((heads,), (heads, size))
+    rates = b.tensor(b.random.uniform(-2, 0.5, shape))
+    return b.emit(op.Scan(x, step, write, read, heads, groups, rates), heads * width)
+
+
 def add_exclude(b: Builder) -> int:
     kv_heads, group, head_width = b.pick(1, 2), b.pick(1, 2, 3), b.pick(2, 3, 4)
     v = b.projected(b.normalized(b.register()), kv_heads * head_width)
@@ -255,6 +267,7 @@ ADDERS = {
     op.ScaleTiled: add_scale_tiled,
     op.Affine: add_affine,
     op.CappedAttention: add_capped_attention,
+    op.Scan: add_scan,
 }
 
 

@@ -98,6 +98,11 @@ def capped_attention(cap: float, heads: int = 2, sinks: bytes | None = None) -> 
     return fields + (b"\x00" if sinks is None else b"\x01" + sinks)
 
 
+def scan(heads: int = 3, groups: int = 1, rates: int = VECTOR_OF_3, x: int = 1, write: int = 1, read: int = 1) -> bytes:
+    """A scan over the register before."""
+    return bytes([24, x, 1, write, read, heads, groups]) + step(rates, TABLE)
+
+
 SLICE_4 = b"\x0f\x01\x00\x04"  # elements 0 to 3 of the register before
 BAD, OVER = InvalidArtifact, LimitExceeded
 
@@ -419,6 +424,64 @@ ADDITION_VECTORS = (
     ),
 )  # fmt: skip
 
+SLICE_3 = b"\x0f\x01\x00\x03"
+OF_A_STATE = assemble(EMBED, SLICE_3, scan(write=2, read=2))
+STATE_VECTORS = (
+    ProgramVector(
+        "scan-in-version-1.1", OF_A_STATE, UnsupportedArtifact, "R-PRG-3", "Operation 24 is not defined in 1.1.", 1
+    ),
+    ProgramVector(
+        "softplus-in-version-1.0", assemble(EMBED, b"\x0a\x01\x08" + real(0), HEAD), MalformedArtifact, "R-PRG-6",
+        "Activation kind 8 is not listed in version 1.0.",
+    ),
+    ProgramVector(
+        "unknown-activation-latest", assemble(EMBED, b"\x0a\x01\x09" + real(0), HEAD), MalformedArtifact, "R-PRG-6",
+        "Activation kind 9 is not listed in version 1.2.", 2,
+    ),
+    ProgramVector(
+        "operation-of-a-later-version", assemble(EMBED, b"\x19\x01"), UnsupportedArtifact, "R-PRG-3",
+        "Operation 25 is not defined in version 1.2.", 2,
+    ),
+    ProgramVector(
+        "scan-steps-not-one-a-head", assemble(EMBED, scan(heads=4, rates=TABLE), HEAD), BAD, "R-PRG-22",
+        "A scan of 4 heads has steps of width 8.", 2,
+    ),
+    ProgramVector(
+        "scan-write-and-read-differ", assemble(EMBED, SLICE_3, scan(write=2), SLICE_4), BAD, "R-PRG-22",
+        "What a scan writes by is 8 wide, what it reads by 3.", 2,
+    ),
+    ProgramVector(
+        "scan-heads-do-not-divide", assemble(EMBED, SLICE_3, scan(x=2, write=2, read=2), HEAD), BAD, "R-PRG-23",
+        "A scan cuts width 8 into 3 heads.", 2,
+    ),
+    ProgramVector(
+        "scan-groups-do-not-divide", assemble(EMBED, SLICE_3, scan(groups=3, write=2, read=2), SLICE_4), BAD,
+        "R-PRG-23", "A scan cuts width 8 into 3 groups.", 2,
+    ),
+    ProgramVector(
+        "scan-groups-do-not-divide-heads", assemble(EMBED, SLICE_3, scan(groups=2, write=2, read=2), SLICE_4), BAD,
+        "R-PRG-24", "A scan of 3 heads has 2 groups.", 2,
+    ),
+    ProgramVector(
+        "scan-rates-of-other-heads", assemble(EMBED, scan(heads=8, rates=VECTOR_OF_3), HEAD), BAD, "R-PRG-39",
+        "A scan of 8 heads has 3 log-rates.", 2,
+    ),
+    ProgramVector(
+        "scan-rates-of-other-states", assemble(EMBED, SLICE_4, scan(heads=4, rates=TABLE), ADD_TO_ITSELF), BAD,
+        "R-PRG-39", "A state of 4 elements a head has 8 log-rates a head.", 2,
+    ),
+    ProgramVector(
+        "scan-rates-a-cube", assemble(EMBED, b"\x0f\x01\x00\x01", scan(heads=1, rates=CUBE), HEAD), BAD, "R-PRG-39",
+        "The log-rates of a scan have three dimensions.", 2,
+    ),
+)  # fmt: skip
+
 PROGRAM_VECTORS = (
-    ENCODING_VECTORS + DOMAIN_VECTORS + TENSOR_VECTORS + SHAPE_VECTORS + POSITION_VECTORS + ADDITION_VECTORS
+    ENCODING_VECTORS
+    + DOMAIN_VECTORS
+    + TENSOR_VECTORS
+    + SHAPE_VECTORS
+    + POSITION_VECTORS
+    + ADDITION_VECTORS
+    + STATE_VECTORS
 )

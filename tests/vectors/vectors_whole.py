@@ -159,6 +159,34 @@ def gates_and_caps() -> bytes:
     return plain(assemble_artifact(GATES_AND_CAPS, tensors))
 
 
+STATES = Program(
+    (
+        op.Embed(0),
+        op.Linear(0, 1, operands.Row(2)),
+        op.Activation(1, op.ActivationKind.SOFTPLUS),
+        op.Slice(0, 0, 2),
+        op.Scan(0, 2, 3, 3, 2, 1, 2),
+        op.Scan(4, 0, 0, 4, 4, 2, 3),
+        op.Linear(5, 0),
+    ),
+    vocabulary_size=8,
+    sequence_length=16,
+    boundary_token=1,
+)
+
+
+@cache
+def states() -> bytes:
+    """The artifact of STATES."""
+    tensors = [
+        TensorSource("table", (8, 4), "float32", (GridInStream(grid(8, 4, 0.25, 1, True, True), 1),)),
+        TensorSource("weight", (2, 4), "bfloat16", (GridInStream(grid(2, 4, 1 / 64, 3, True, False), 1),)),
+        TensorSource("rates", (2,), "float32", (raw((2,), "float32"),)),
+        TensorSource("rates of elements", (4, 2), "float16", (raw((4, 2), "float16"),)),
+    ]
+    return plain(assemble_artifact(STATES, tensors))
+
+
 def whole_vectors() -> Iterator[Vector]:
     says = "A whole model: every operation of 1.0, every kind of term, three storages, steps on both sides, provenance."
     yield whole("every-operation", every_operation(), says)
@@ -166,6 +194,8 @@ def whole_vectors() -> Iterator[Vector]:
     yield whole("positions-and-turns", positions_and_turns(), says)
     says = "Version 1.1: attention with a cap and sinks, and with neither, tiled gains, gates of two values, constants."
     yield whole("gates-and-caps", gates_and_caps(), says)
+    says = "Version 1.2: states with a rate a head and one an element, heads of two elements and of one, softplus."
+    yield whole("states", states(), says)
 
 
 def whole(name: str, data: bytes, says: str) -> Vector:

@@ -258,6 +258,9 @@ def test_a_granite_4_without_state_is_written_as_a_granite(tmp_path):
     assert as_granite({"model_type": "llama"}, state) == ({"model_type": "llama"}, state)
     with pytest.raises(OutputError, match=r"of a Granite 4\.0 without rotations cannot be written"):
         as_granite(golden.config | {"position_embedding_type": None}, state)
+    carrying = [ModelTensor("model.layers.0.mamba.D", np.ones(4, np.float32), "float32")]
+    with pytest.raises(OutputError, match=r"of a Granite 4\.0 that carries a state cannot be written"):
+        as_granite(golden.config, carrying)
 
 
 def test_factors_of_llama_3():

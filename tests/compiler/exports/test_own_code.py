@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import safetensors
-from golden_logits import checkpoint_of
+from golden_logits import checkpoint_of, golden_logits
 from handwritten_cases import MODELS
 from handwritten_heads import NORMS, SAID, WIDTHS, HeadsOfTheirOwn, WithoutGains
 from handwritten_lists import LISTS
@@ -108,6 +108,14 @@ def test_an_export_of_a_llama_without_a_configuration_is_the_same_program(tmp_pa
     said = {"family": "llama", "num_attention_heads": naive.heads, "rope_theta": 123.0, "rms_norm_eps": 1e-5}
     model = build_model(checkpoint_of(naive.state(0), None), {**said, "hidden_act": "silu"})
     assert_comes_back(model, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mamba", "mamba2-all-biases"])
+@pytest.mark.parametrize("before", [False, True])
+def test_an_export_of_a_mamba_without_a_configuration_is_the_same_program(name, before, tmp_path):
+    golden = golden_logits(name)
+    said = {"layer_norm_epsilon": 1e-3, "hidden_act": "gelu", "n_groups": 1, "norm_before_gate": before}
+    assert_comes_back(build_model(checkpoint_of(golden.state(), None), said), tmp_path)
 
 
 def assert_comes_back(model, folder):

@@ -74,6 +74,7 @@ FOUND = {
     "exaone4-without-window": (2, 2, 2, 0, 4, 1, 2),
     "nanochat-of-transformers": (2, 2, 2, 4, 2, 1, 2),
     "lfm2": (2, 1, 1, 4, 4, 1, 2),
+    "lfm2-biases": (2, 1, 1, 4, 4, 1, 2),
     "lfm2-longer": (2, 1, 1, 4, 4, 1, 1),
     "olmo": (2, 2, 0, 4, 4, 1, 2),
     "cohere": (2, 2, 2, 4, 2, 1, 1),
@@ -91,6 +92,13 @@ FOUND = {
     "hyperclovax": (2, 2, 2, 0, 4, 1, 2),
     "hyperclovax-plain": (2, 2, 2, 4, 4, 1, 2),
     "ministral": (2, 2, 2, 4, 4, 1, 2),
+    "granite-with-states": (3, 1, 1, 6, 6, 1, 2),
+    "granite-with-states-all-biases": (2, 1, 1, 4, 4, 1, 1),
+    "falcon-h1": (2, 2, 2, 4, 6, 1, 2),
+    "falcon-h1-all-biases": (2, 2, 2, 4, 4, 1, 1),
+    "falcon-h1-norm-behind-gate": (2, 2, 2, 4, 4, 1, 2),
+    "mamba": (2, 0, 0, 2, 4, 1, 1),
+    "mamba2": (0, 0, 0, 2, 2, 1, 2),
 }
 
 

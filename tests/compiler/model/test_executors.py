@@ -18,17 +18,19 @@ from hypothesis import strategies as st
 from naive_program import naive_logits, naive_losses
 from random_programs import ADDERS, RandomProgram, programs
 
+from bytecap.compiler.model import chunked_scan
 from bytecap.compiler.model.pass_context import rotation_angles
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.model.torch_operations import EXECUTIONS
 from bytecap.errors import BudgetError, DataError, InvalidArtifact
+from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.program import operations as op
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operation_shapes import SHAPE_RULES
 from bytecap.format.program.program import Program, validate_program
 from bytecap.runtime import sequence_plan
 from bytecap.runtime.interpreter import Interpreter
-from bytecap.runtime.kernels_exponential import gelu, sigmoid
+from bytecap.runtime.kernels_exponential import gelu, sigmoid, softplus
 from bytecap.runtime.operation_kernels import BINDERS
 from bytecap.runtime.rotations import Frequencies, Rotation, rotation_table
 from bytecap.runtime.sequence_plan import assign_buffers, find_head_start
@@ -206,6 +208,89 @@ def test_long_sequences_agree_with_caps_and_sinks(cap, sinks):
     assert_close(Interpreter(program, tensors).logits(tokens), expected)
 
 
+def state_model(heads: int, of_each: bool, groups: int = 2) -> tuple[Program, list[np.ndarray]]:
+    """Two layers that carry a state, of heads of 24 // heads elements, with rates of their own for `of_each` element
+    of the state; slow ones, so that positions far back are seen.
+    """
+    random = np.random.default_rng(8)
+    shapes = ((50, 24), (heads, 24), (groups * 5, 24), (groups * 5, 24))
+    tensors = [random.standard_normal(shape).astype(np.float32) * 0.3 for shape in shapes]
+    tensors.append(random.uniform(-5, -1, (heads, 5) if of_each else heads).astype(np.float32))
+    instructions: list[op.Operation] = [op.Embed(0)]
+    for _ in range(2):
+        x = len(instructions) - 1
+        instructions += [
+            op.RmsNorm(x, 1, 1e-6),
+            op.Linear(x + 1, 1),
+            op.Activation(x + 2, op.ActivationKind.SOFTPLUS),
+            op.Linear(x + 1, 2),
+            op.Linear(x + 1, 3),
+            op.Scan(x + 1, x + 3, x + 4, x + 5, heads, groups, 4),
+            op.Add(x, x + 6),
+        ]
+    instructions.append(op.Linear(len(instructions) - 1, 0))
+    return Program(tuple(instructions), 50, 150, 1), tensors
+
+
+@pytest.mark.parametrize(("heads", "of_each"), [(4, False), (4, True), (24, True)])
+def test_long_sequences_agree_on_states_and_so_do_gradients(heads, of_each):
+    """Over several chunks of torch's executor, whose gradients are written out, against those of one chunk."""
+    program, tensors = state_model(heads, of_each)
+    tokens = np.random.default_rng(0).integers(0, 50, (2, 150))
+    interpreter = Interpreter(program, tensors)
+    assert_close(interpreter.logits(tokens[:1, :30])[0], naive_logits(program, tensors, tokens[0, :30]))
+    found = []
+    usual = {"CHUNK": chunked_scan.CHUNK, "STEPS": chunked_scan.STEPS}
+    for lengths in (usual, dict.fromkeys(usual, 1000)):
+        parameters = {i: torch.from_numpy(tensor).double().requires_grad_() for i, tensor in enumerate(tensors)}
+        with patch.multiple(chunked_scan, **lengths):
+            logits = TorchExecutor(program, parameters).forward(torch.from_numpy(tokens))
+            logits.logsumexp(-1).sum().backward()
+        found.append([logits.detach(), *(parameter.grad for parameter in parameters.values())])
+    assert_close(interpreter.logits(tokens), found[0][0].numpy())
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("of_each", [False, True])
+def test_gradients_of_states_are_those_of_finite_differences(of_each):
+    """Of every operand, over three chunks, with steps of both signs."""
+    generator = torch.Generator().manual_seed(3)
+    shapes = [(2, 5, 8), (2, 5, 4), (2, 5, 6), (2, 5, 6), (4, 3) if of_each else (4,)]
+    operands = [(torch.randn(shape, generator=generator).double() / 3).requires_grad_() for shape in shapes]
+    with patch.multiple(chunked_scan, CHUNK=2, STEPS=2):
+        assert torch.autograd.gradcheck(lambda *given: chunked_scan.scanned(*given, heads=4, groups=2), operands)
+
+
+def test_states_that_grow_beyond_all_numbers_give_no_numbers():
+    program, tensors = state_model(4, False)
+    steps = next(k for k, o in enumerate(program.instructions) if isinstance(o, op.Activation))
+    instructions = list(program.instructions)
+    instructions[steps] = op.Affine(steps - 1, -1000.0, 0.0)
+    interpreter = Interpreter(replace(program, instructions=tuple(instructions)), tensors)
+    assert np.isnan(interpreter.token_losses(np.random.default_rng(0).integers(0, 50, (1, 20)))[0, -1])
+
+
+def test_states_that_no_machine_has_memory_for_are_refused():
+    wide = 1 << 16
+    instructions = (
+        op.Embed(0),
+        op.Broadcast(0, wide, op.BroadcastKind.TILED),
+        op.Slice(1, 0, 1),
+        op.Scan(1, 2, 1, 1, 1, 1, 1),
+        op.Slice(3, 0, 2),
+    )
+    tensors = [np.eye(2, dtype=np.float32), np.zeros(1, np.float32)]
+    interpreter = Interpreter(
+        Program(instructions, 2, 4, 0), tensors, replace(DEFAULT_LIMITS, multiply_adds_per_token=1 << 40)
+    )
+    with (
+        patch.object(sequence_plan, "memory_bytes", lambda: 1 << 33),
+        pytest.raises(BudgetError, match=r"takes 16\.0 GiB"),
+    ):
+        interpreter.token_losses(np.zeros((1, 3), int))
+
+
 def test_a_sequence_does_not_depend_on_its_batch_or_thread():
     program, tensors = attention_model(0, True)
     interpreter = Interpreter(program, tensors)
@@ -301,6 +386,15 @@ def test_activation_kernels_at_the_ends_of_the_range():
     gelu(x[1:], out[1:])
     values = torch.from_numpy(x[1:]).double()
     np.testing.assert_allclose(out[1:], torch.nn.functional.gelu(values).numpy(), rtol=1e-6, atol=1e-9)
+
+
+def test_softplus_kernel_is_accurate_over_its_whole_range():
+    x = np.concatenate((np.linspace(-80, 80, 200_001), [np.inf, -1e30, 1e30])).astype(np.float32)
+    out = np.empty_like(x)
+    softplus(x, out)
+    np.testing.assert_allclose(out, np.logaddexp(0, x.astype(np.float64)), rtol=1e-6, atol=1e-37)
+    softplus(np.array([np.nan], np.float32), out[:1])
+    assert np.isnan(out[0])
 
 
 def test_gelu_kernel_is_accurate_over_its_whole_range():

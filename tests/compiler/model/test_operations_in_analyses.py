@@ -53,6 +53,7 @@ KNOWN_TO = {
     "scale-tiled": {HEADS, STREAMS},
     "affine": {HEADS, STREAMS, free_units},
     "capped-attention": {HEADS, free_units, UNITS, COST},
+    "scan": {COST},
 }  # fmt: skip
 KNOWN_TO = {operation: analyses | {roles} for operation, analyses in KNOWN_TO.items()}  # it decides each
 ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)

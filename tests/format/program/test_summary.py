@@ -16,6 +16,7 @@ from bytecap.format.program.operations import (
     LayerNorm,
     Linear,
     PositionEmbed,
+    Scan,
 )
 from bytecap.format.program.program import Program, validate_program
 from bytecap.format.program.summary import summarize_program
@@ -33,6 +34,18 @@ def test_a_model_without_attention():
     assert summary_of([Embed(0), Linear(0, 1)], [(8, 4), (8, 4)], aliases={1: 0}).words.endswith(
         "head tied to the token table"
     )
+
+
+def test_models_that_carry_a_state():
+    scan = [Linear(0, 1), Scan(0, 1, 1, 1, 2, 1, 2)]
+    shapes = [(8, 4), (2, 4), (2,)]
+    found = summary_of([Embed(0), *scan, Linear(2, 0)], shapes)
+    words = "states of 2 heads of 2 by 2, head tied to the token table"
+    assert found.words == f"a state-space model of 1 layer and width 4, {words}"
+    assert (found.layers, found.heads) == (1, 0)
+    found = summary_of([Embed(0), *scan, Attention(2, 2, 2, 1, 1, 1.0), Linear(3, 0)], shapes)
+    assert found.words == f"a hybrid of 1 attention and 1 scan and width 4, 1 head of 4, {words}"
+    assert (found.layers, found.heads) == (1, 1)
 
 
 @pytest.mark.parametrize("window", [0, 3])

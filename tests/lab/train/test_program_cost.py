@@ -34,3 +34,10 @@ def test_a_window_of_attention(window, seen):
         assert forward_flops(bare_model(program, np.ones((3, 2)), np.ones((3, 2)))) == pytest.approx(
             2 * 2 * 3 + 2 * seen * (2 + 2)
         )
+
+
+def test_a_scan_goes_over_its_state():
+    """Four heads of one element, two groups of two: each element of the state decays, takes in and is read."""
+    program = Program((op.Embed(0), op.Scan(0, 0, 0, 0, 4, 2, 2), op.Linear(1, 1)), 3, 4, 1)
+    model = bare_model(program, np.ones((3, 4)), np.ones((3, 4)), np.ones(4))
+    assert forward_flops(model) == pytest.approx(2 * 4 * 3 + 5 * 4 * 2)

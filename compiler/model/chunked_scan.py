@@ -1,0 +1,131 @@
+"""The scan in torch: some positions at once, and gradients from the states between such chunks.
+
+Strategy: what a chunk gives and leaves behind follows from the state before it. The forward pass keeps those states and
+the registers, and no more; the backward pass computes each chunk once more and differentiates it, from the last to the
+first. Where a head has one rate, a chunk is a product as in attention, with decays in place of a softmax; where each
+element of the state has its own, it is a loop over the positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+CHUNK = 64  # positions of a product
+STEPS = 16  # of a loop, whose states shall stay in cache
+
+Chunk = Callable[..., tuple[Tensor, Tensor]]  # (state, x, step, write, read, log_rates) -> (outputs, state)
+
+
+class Scan(torch.autograd.Function):
+    """x [batch, length, groups, heads, width], steps [batch, length, groups, heads], write and read [batch, length,
+    groups, n], log-rates [groups, heads] or [groups, heads, n]: outputs as x, see spec/program.md.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, steps: Tensor, write: Tensor, read: Tensor, log_rates: Tensor) -> Tensor:
+        states, outputs = [x.new_zeros(x.shape[0], *x.shape[2:], write.shape[-1])], []
+        for chunk in chunks_of(log_rates, x, steps, write, read):
+            output, state = chunk_of(log_rates)(states[-1], *chunk, log_rates)
+            outputs.append(output)
+            states.append(state)
+        ctx.save_for_backward(x, steps, write, read, log_rates, *states[:-1])
+        return torch.cat(outputs, 1) if outputs else torch.empty_like(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, ...]:
+        x, steps, write, read, log_rates, *states = ctx.saved_tensors
+        chunks = chunks_of(log_rates, x, steps, write, read)
+        of_state, of_rates = torch.zeros_like(states[-1]), torch.zeros_like(log_rates)
+        found: list[tuple[Tensor, ...]] = []
+        for chunk, state, part in zip(
+            reversed(chunks), reversed(states), reversed(gradient.split(positions(log_rates), 1)), strict=True
+        ):
+            inputs = [each.detach().requires_grad_() for each in (state, *chunk, log_rates)]
+            with torch.enable_grad():
+                outputs = chunk_of(log_rates)(*inputs)
+            of_state, *of_chunk, rates = torch.autograd.grad(outputs, inputs, (part, of_state))
+            of_rates += rates
+            found.append(tuple(of_chunk))
+        return *(torch.cat(parts[::-1], 1) for parts in zip(*found, strict=True)), of_rates
+
+
+def chunks_of(log_rates: Tensor, *registers: Tensor) -> list[tuple[Tensor, ...]]:
+    """Registers [batch, length, ...], some positions of all of them at a time."""
+    return list(zip(*(register.split(positions(log_rates), 1) for register in registers), strict=True))
+
+
+def positions(log_rates: Tensor) -> int:
+    """Of a chunk."""
+    return CHUNK if log_rates.dim() == 2 else STEPS
+
+
+def chunk_of(log_rates: Tensor) -> Chunk:
+    """How a chunk is computed."""
+    return chunk_by_products if log_rates.dim() == 2 else chunk_by_steps
+
+
+def chunk_by_products(
+    state: Tensor, x: Tensor, steps: Tensor, write: Tensor, read: Tensor, log_rates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Outputs and the state behind them, of heads with one rate each; state : [batch, groups, heads, width, n]."""
+    steps, write, read = (
+        steps.permute(0, 2, 3, 1),
+        write.transpose(1, 2).unsqueeze(2),
+        read.transpose(1, 2).unsqueeze(2),
+    )
+    length, exponents = x.shape[1], -steps * log_rates.exp().unsqueeze(-1)
+    pairs = torch.ones(length, length, dtype=torch.bool, device=x.device)  # by position, then by one before it
+    # summed from each position on, and not as a difference of sums from the first, which would round
+    passed = exponents.unsqueeze(-1).expand(-1, -1, -1, -1, length).masked_fill(pairs.triu(), 0).cumsum(-2)
+    decays, whole = passed.masked_fill(pairs.triu(1), -torch.inf).exp(), exponents.cumsum(-1)
+    taken = (x.permute(0, 2, 3, 1, 4) * steps.unsqueeze(-1)).contiguous()
+    output = ((read @ write.mT) * decays) @ taken + (read @ state.mT) * whole.exp().unsqueeze(-1)
+    left = (taken * decays[..., -1, :, None]).mT @ write
+    return output.permute(0, 3, 1, 2, 4), state * whole[..., -1].exp()[..., None, None] + left
+
+
+def chunk_by_steps(
+    state: Tensor, x: Tensor, steps: Tensor, write: Tensor, read: Tensor, log_rates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Likewise of heads with a rate for each element of the state."""
+    decays = (-steps.unsqueeze(-1) * log_rates.exp()).exp().unsqueeze(-2)
+    taken = (x * steps.unsqueeze(-1)).unsqueeze(-1) * write[:, :, :, None, None]
+    states = Recurrence.apply(state, decays, taken)
+    return torch.einsum("btghcn,btgn->btghc", states, read), states[:, -1]
+
+
+class Recurrence(torch.autograd.Function):
+    """The states [batch, length, ...], each the one before times its decay plus what is taken in."""
+
+    @staticmethod
+    def forward(ctx, state: Tensor, decays: Tensor, taken: Tensor) -> Tensor:
+        states = torch.empty_like(taken)
+        before = state
+        for t in range(taken.shape[1]):
+            before = torch.addcmul(taken[:, t], decays[:, t], before, out=states[:, t])
+        ctx.save_for_backward(state, decays, states)
+        return states
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, ...]:
+        state, decays, states = ctx.saved_tensors
+        whole = gradient.clone()  # by way of all later states, too
+        for t in range(whole.shape[1] - 1, 0, -1):
+            whole[:, t - 1].addcmul_(decays[:, t], whole[:, t])
+        before = torch.cat((state.unsqueeze(1), states[:, :-1]), 1)
+        return decays[:, 0] * whole[:, 0], (whole * before).sum_to_size(decays.shape), whole
+
+
+def scanned(
+    x: Tensor, steps: Tensor, write: Tensor, read: Tensor, log_rates: Tensor, heads: int, groups: int
+) -> Tensor:
+    """x [batch, length, heads * width] through the state, with steps [batch, length, heads], write and read [batch,
+    length, groups * n] and log-rates [heads] or [heads, n].
+    """
+    x = x.unflatten(-1, (groups, heads // groups, -1))
+    steps = steps.unflatten(-1, (groups, -1))
+    write, read = (each.unflatten(-1, (groups, -1)) for each in (write, read))
+    return Scan.apply(x, steps, write, read, log_rates.unflatten(0, (groups, -1))).flatten(-3)
