@@ -94,7 +94,8 @@ def chunk_by_steps(
     decays = (-steps.unsqueeze(-1) * log_rates.exp()).exp().unsqueeze(-2)
     taken = (x * steps.unsqueeze(-1)).unsqueeze(-1) * write[:, :, :, None, None]
     states = Recurrence.apply(state, decays, taken)
-    return torch.einsum("btghcn,btgn->btghc", states, read), states[:, -1]
+    # the last by itself: a view would keep all of them for as long as it is kept
+    return torch.einsum("btghcn,btgn->btghc", states, read), states[:, -1].clone()
 
 
 class Recurrence(torch.autograd.Function):

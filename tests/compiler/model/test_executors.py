@@ -262,6 +262,23 @@ def test_gradients_of_states_are_those_of_finite_differences(of_each):
         assert torch.autograd.gradcheck(lambda *given: chunked_scan.scanned(*given, heads=4, groups=2), operands)
 
 
+@pytest.mark.parametrize("of_each", [False, True])
+def test_what_a_scan_keeps_for_its_gradients_is_one_state_a_chunk(of_each):
+    heads, state, length = 4, 3, 8 * chunked_scan.CHUNK
+    shapes = [(1, length, heads)] * 2 + [(1, length, state)] * 2 + [(heads, state) if of_each else (heads,)]
+    operands = [torch.rand(shape).requires_grad_() for shape in shapes]
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        chunked_scan.scanned(*operands, heads=heads, groups=1)
+    chunks = length // (chunked_scan.STEPS if of_each else chunked_scan.CHUNK)
+    assert sum(kept.values()) <= sum(tensor.nbytes for tensor in operands) + chunks * heads * state * 4
+
+
 def test_states_that_grow_beyond_all_numbers_give_no_numbers():
     program, tensors = state_model(4, False)
     steps = next(k for k, o in enumerate(program.instructions) if isinstance(o, op.Activation))
