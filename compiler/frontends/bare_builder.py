@@ -51,7 +51,7 @@ class BareBuilder:
         """factor times the sigmoid of a map of the first elements, as many as the map has columns."""
         start = self.emit(op.Slice(x, 0, self.tensors[self.read[name][0]].shape[1]))
         opened = self.emit(op.Activation(self.linear(start, name), op.ActivationKind.SIGMOID))
-        return opened if factor == 1 else self.emit(op.Affine(opened, factor, 0.0))
+        return self.builder.times(opened, factor)
 
     def gated(self, gate: int, x: int, width: int) -> int:
         """Each value of the gate times its part of x."""

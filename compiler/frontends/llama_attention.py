@@ -47,7 +47,7 @@ class Attention(Steps):
     def turned(self, layer: int, part: str, x: int, heads: int) -> int:
         """Queries or keys: mapped, normalized and rotated, the latter two in the family's order."""
         x = self.clipped(self.map(layer, part, x))
-        x = self.times(self.h.key_multiplier, x) if part == "key" else x
+        x = self.builder.times(x, self.h.key_multiplier) if part == "key" else x
         if self.h.traits.rotated_first:
             return self.head_norm(layer, f"{part}_norm", self.rotated(layer, x, heads), heads)
         return self.rotated(layer, self.head_norm(layer, f"{part}_norm", x, heads), heads)

@@ -28,7 +28,7 @@ def build_program(h: Hyperparameters, naming: Naming, present: Collection[str]) 
     builder = ProgramBuilder()
     block = _Block(builder, h, naming, present)
     x = builder.emit(op.Embed(builder.tensor(naming.table)))
-    x = block.times(h.hidden_size**0.5 if h.traits.scaled_embedding else h.embedding_multiplier, x)
+    x = builder.times(x, h.hidden_size**0.5 if h.traits.scaled_embedding else h.embedding_multiplier)
     if h.traits.embedding_norm:
         x = block.norm(naming.embedding_norm, x)
     for layer in range(h.num_hidden_layers):
@@ -40,7 +40,7 @@ def build_program(h: Hyperparameters, naming: Naming, present: Collection[str]) 
     head = builder.tensor(naming.table if h.tie_word_embeddings else naming.head)
     bias = next((name for name in (bias_of(naming.head), OUTPUT_BIAS) if name in present), "")
     x = builder.emit(op.Linear(x, head, builder.row(bias) if bias else None))
-    x = block.times(h.logit_scale / h.logits_scaling, x)
+    x = builder.times(x, h.logit_scale / h.logits_scaling)
     if h.final_logit_softcapping:
         builder.emit(op.Softcap(x, h.final_logit_softcapping, op.SoftcapKind.TANH))
     return builder
@@ -62,7 +62,7 @@ class _Block(Steps):
         for name, half in (("attention", self.attention), ("mlp", self.mlp)):
             y = half(layer, self.layer_norm(layer, f"{name}_norm", x))
             y = self.layer_norm(layer, f"{name}_output_norm", y)
-            x = self.builder.emit(op.Add(x, self.times(self.h.residual_multiplier, y)))
+            x = self.builder.emit(op.Add(x, self.builder.times(y, self.h.residual_multiplier)))
         return x
 
     def attention(self, layer: int, x: int) -> int:
@@ -71,38 +71,30 @@ class _Block(Steps):
             return self.convolution(layer, x)
         if layer not in self.h.mixer_layers:
             return self.attentions.of(layer, x)
-        read = self.times(self.h.ssm_in_multiplier, x)
+        read = self.builder.times(x, self.h.ssm_in_multiplier)
         y = self.mixers.of(self.naming.mixer(layer), self.h.mixer, read, self.h.mixer_factors)
-        y = self.times(self.h.ssm_out_multiplier, y)
+        y = self.builder.times(y, self.h.ssm_out_multiplier)
         if layer in self.h.state_layers:
             return y
-        beside = self.attentions.of(layer, self.times(self.h.attention_in_multiplier, x))
-        return self.builder.emit(op.Add(y, self.times(self.h.attention_out_multiplier, beside)))
+        beside = self.attentions.of(layer, self.builder.times(x, self.h.attention_in_multiplier))
+        return self.builder.emit(op.Add(y, self.builder.times(beside, self.h.attention_out_multiplier)))
 
     def mlp(self, layer: int, x: int) -> int:
         """up, activation, down; where there is a gate, it goes through the activation and multiplies."""
         kind = ACTIVATIONS[self.h.hidden_act]
         gated = "gate" in self.naming.parts
-        activated = self.times(self.h.gate_multiplier, self.map(layer, "gate" if gated else "up", x))
+        activated = self.builder.times(self.map(layer, "gate" if gated else "up", x), self.h.gate_multiplier)
         hidden = self.builder.emit(op.Activation(activated, kind))
         if gated:
             hidden = self.builder.emit(op.Multiply(hidden, self.map(layer, "up", x)))
         down = self.map(layer, "down", self.layer_norm(layer, "mlp_inner_norm", hidden))
-        return self.times(self.h.down_multiplier, down)
+        return self.builder.times(down, self.h.down_multiplier)
 
     def convolution(self, layer: int, x: int) -> int:
         """Every element of a product with those before it, each at its weight, and that multiplied and mapped."""
         before, after, inner = (self.map(layer, part, x) for part in CONVOLUTION[:3])
         x = self.builder.emit(op.Multiply(before, inner))
-        taps, seen = taps_name(self.naming.stored(layer, TAPS)), self.h.conv_L_cache
-        terms = []
-        for tap in range(seen):  # the last is that of the position itself
-            past = seen - 1 - tap
-            y = self.builder.emit(op.Shift(x, past, False)) if past else x
-            terms.append(self.builder.emit(op.Scale(y, self.builder.row(taps, tap))))
-        total = terms[0]
-        for term in terms[1:]:
-            total = self.builder.emit(op.Add(total, term))
+        y = self.builder.convolved(x, taps_name(self.naming.stored(layer, TAPS)), self.h.conv_L_cache)
         bias = self.naming.stored(layer, TAPS, "bias")
-        total = self.mixers.biased(total, bias) if bias in self.present else total
-        return self.map(layer, "conv_output", self.builder.emit(op.Multiply(after, total)))
+        y = self.builder.biased(y, bias) if bias in self.present else y
+        return self.map(layer, "conv_output", self.builder.emit(op.Multiply(after, y)))

@@ -66,6 +66,3 @@ class Steps:
     def gain(self, name: str) -> str:
         """What the program calls a gain."""
         return name + ONE if self.h.traits.shifted_gains else name
-
-    def times(self, factor: float, x: int) -> int:
-        return x if factor == 1 else self.builder.emit(op.Affine(x, factor, 0.0))

@@ -10,7 +10,7 @@ modeling_falcon_h1.py of transformers 5; mamba_ssm of github.com/state-spaces/ma
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -139,13 +139,13 @@ class Mixer:
 
     def of(self, at: str, s: MixerSizes, x: int, factors: Mapping[str, float] | None = None) -> int:
         """From the stream to what is added to it; factors : of what a part of in_proj gives, 1 where there is none"""
-        factors = factors or {}
+        builder, factors = self.builder, factors or {}
         # of which a bias of the steps is the map's own where nothing stands between the two
         alone = not s.rank and factors.get(STEP, 1.0) == 1 and f"{at}in_proj.bias" not in self.present
         made = {}
         for part in s.rows:
             own = f"{at}dt_bias" if alone and part == STEP else ""
-            made[part] = self.times(factors.get(part, 1.0), self.map(f"{at}in_proj", s.rows, part, x, own))
+            made[part] = builder.times(self.map(f"{at}in_proj", s.rows, part, x, own), factors.get(part, 1.0))
         for part in s.convolved:
             y = self.convolved(f"{at}conv1d", s, part, made[part])
             made[part] = self.emit(op.Activation(y, self.activation))
@@ -153,11 +153,11 @@ class Mixer:
             made |= {part: self.map(f"{at}x_proj", s.made_of_x, part, made[X]) for part in s.made_of_x}
             step = self.map(f"{at}dt_proj", {"": s.inner}, "", made[STEP])
         else:
-            step = made[STEP] if alone else self.biased(made[STEP], f"{at}dt_bias")
+            step = made[STEP] if alone else builder.biased(made[STEP], f"{at}dt_bias")
         step = self.emit(op.Activation(step, op.ActivationKind.SOFTPLUS))
-        rates = self.builder.tensor(f"{at}A_log")
+        rates = builder.tensor(f"{at}A_log")
         y = self.emit(op.Scan(made[X], step, made[WRITE], made[READ], s.heads, s.groups, rates))
-        y = self.emit(op.Add(y, self.emit(op.Scale(made[X], self.builder.row(f"{at}D")))))
+        y = self.emit(op.Add(y, self.emit(op.Scale(made[X], builder.row(f"{at}D")))))
         return self.map(f"{at}out_proj", {"": s.stream}, "", self.gated(at, s, y, made[GATE]))
 
     def gated(self, at: str, s: MixerSizes, y: int, gate: int) -> int:
@@ -180,25 +180,6 @@ class Mixer:
 
     def convolved(self, name: str, s: MixerSizes, part: str, x: int) -> int:
         """Every element with those before it, each at its weight, and the bias if there is one."""
-        taps = taps_name(part_name(f"{name}.weight", s.convolved, part))
-        past = [x, *(self.emit(op.Shift(x, by, False)) for by in range(1, s.taps))]
-        rows = [self.builder.row(taps, s.taps - 1 - by) for by in range(s.taps)]  # the last is that of the position
-        sums = [self.emit(op.Mix(past[by], past[by + 1], rows[by], rows[by + 1])) for by in range(0, s.taps - 1, 2)]
-        sums += [self.emit(op.Scale(past[-1], rows[-1]))] if s.taps % 2 else []
-        total = self.total(sums)
+        y = self.builder.convolved(x, taps_name(part_name(f"{name}.weight", s.convolved, part)), s.taps)
         bias = part_name(f"{name}.bias", s.convolved, part)
-        return self.biased(total, bias) if f"{name}.bias" in self.present else total
-
-    def total(self, terms: Sequence[int]) -> int:
-        total = terms[0]
-        for term in terms[1:]:
-            total = self.emit(op.Add(total, term))
-        return total
-
-    def biased(self, x: int, name: str) -> int:
-        """x plus a vector: no instruction adds one by itself, so it scales a register of ones."""
-        ones = self.emit(op.Affine(x, 0.0, 1.0))
-        return self.emit(op.Add(x, self.emit(op.Scale(ones, self.builder.row(name)))))
-
-    def times(self, factor: float, x: int) -> int:
-        return x if factor == 1 else self.emit(op.Affine(x, factor, 0.0))
+        return self.builder.biased(y, bias) if f"{name}.bias" in self.present else y

@@ -37,7 +37,7 @@ class Writer:
 
     def times(self, x: int, factor: float) -> int:
         """x times a number that is no weight; x itself for 1."""
-        return x if factor == 1 else self.emit(op.Affine(x, factor, 0.0))
+        return self.builder.times(x, factor)
 
     def blend(self, x: int, y: int, share: str) -> int:
         """x + share * (y - x), the share a vector."""
