@@ -76,10 +76,12 @@ def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
         found += matches
     if not found:
         raise DataError("no data file is given")
-    places = [entry if entry == STANDARD_INPUT else os.path.realpath(entry) for entry in found]
-    for index, place in enumerate(places):
-        if place in places[:index]:
-            raise DataError(f"{found[index]} is given twice, which would count it twice; give each file once")
+    seen: set[str] = set()
+    for entry in found:
+        place = entry if entry == STANDARD_INPUT else os.path.realpath(entry)
+        if place in seen:
+            raise DataError(f"{entry} is given twice, which would count it twice; give each file once")
+        seen.add(place)
     return found
 
 
