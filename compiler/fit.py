@@ -57,7 +57,8 @@ def fit_checkpoints(
     A cap that cannot be met is a `failure` of its artifact, and the others are made. Raises what compiling raises but
     for that, and OutputError, before anything is read, for an artifact of another making that is in the way.
     """
-    _make_folder(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name a folder")
     caps = tuple(dict.fromkeys(caps))
     planned = _plan(checkpoints, caps, folder, options)
     read = (*checkpoints, options.calibration, *options.evaluation, *options.code)
@@ -66,6 +67,7 @@ def fit_checkpoints(
     code_files = counted_code(options)[0]
     for cap in caps:
         artifact_budget(cap, code_files)
+    _make_folder(folder)  # not before: what is refused leaves none
     done = {each.output: replace(known[each.output], kept=True) for each in planned if _is_there(each, known)}
     for each in planned:
         if each.output not in done:
@@ -197,8 +199,6 @@ def _digest(path: Path | str) -> str:
 
 
 def _make_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; name a folder")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -193,7 +193,7 @@ def test_what_is_wrong_is_refused_before_the_work(inputs, counted, tmp_path):
         fit_checkpoints([checkpoints[0]] * 2, CAPS, tmp_path / "out", options)
     with pytest.raises(CapError, match="leaves nothing for the artifact"):
         fit_checkpoints(checkpoints, (400,), tmp_path / "out", replace(options, code=[tmp_path / "code.py"]))
-    assert counted == []
+    assert counted == [] and not (tmp_path / "out").exists()
     (tmp_path / "wrong.pt").write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError):
         fit_checkpoints([tmp_path / "wrong.pt"], CAPS, tmp_path / "out", options)
