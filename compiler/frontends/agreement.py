@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
@@ -10,6 +12,29 @@ from ..checkpoints.checkpoint import Checkpoint
 
 EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
 SHAPES, CALLER = "shapes", "architecture"  # who told, where no file did
+
+Of = TypeVar("Of")  # the hyperparameters of one frontend
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved(Generic[Of]):
+    """The hyperparameters of a model, who told each, and the names of those that are assumed."""
+
+    hyperparameters: Of
+    told: Mapping[str, str]
+    assumed: tuple[str, ...]
+
+
+def who_told(
+    names: Iterable[str],
+    told: Collection[str],
+    source: str,
+    shapes: Collection[str],
+    given: Collection[str],
+) -> dict[str, str]:
+    """Who told each of the hyperparameters `names` that somebody told: the caller, else the shapes, else `source`."""
+    origins = dict.fromkeys(told, source) | dict.fromkeys(shapes, SHAPES) | dict.fromkeys(given, CALLER)
+    return {name: origins[name] for name in names if name in origins}
 
 
 def require(condition: bool, message: str) -> None:

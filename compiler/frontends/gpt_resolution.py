@@ -13,14 +13,13 @@ import numpy as np
 
 from ..checkpoints.checkpoint import Checkpoint
 from .agreement import (
-    CALLER,
     EVALUATED_LENGTH,
-    SHAPES,
     refuse_contradictions,
     require,
     require_grouped_heads,
     require_layers,
     require_token,
+    who_told,
 )
 from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
@@ -143,11 +142,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
         check_head_norms(h, naming, checkpoint.tensors)
     longest = int(positions.get("positions", h.seq_len))  # type: ignore[call-overload]
     require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
-    origins = {
-        n: CALLER if n in given else SHAPES if n in shapes or n == "family" else source if n in told else name
-        for n in names
-        if n in given or n in shapes or n in told or n in family.fixed or n == "family"
-    }
+    found = who_told(names, told, source, {*shapes, "family"}, given)
+    origins = {n: found.get(n, name) for n in names if n in found or n in family.fixed}
     return Resolved(h, naming, origins, tuple(n for n in names if n not in origins))
 
 

@@ -33,7 +33,7 @@ from .llama_resolution import parse_given, resolve
 from .llama_shapes import bias_of, check_shapes, map_heights
 from .llama_states import MIXER
 from .parts import add_one, join_parts, split_rows, subtract_one
-from .state_mixer import mixer_values
+from .state_mixer import biases_of_mixers, mixer_values
 
 OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
 TURNED_BY_NAMES = {
@@ -92,8 +92,7 @@ def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) ->
     biases = [(name, parts[stored]) for name, (_, stored, _) in places.items()]
     single = {bias_of(name): each for each, name in naming.singles().items()}
     biases += [(name, each) for name, each in single.items() if name in checkpoint.tensors]
-    mixers = [match for name in checkpoint.tensors if (match := MIXER.fullmatch(name))]
-    biases += [(match[0], match["inner"].split(".")[0]) for match in mixers if match["inner"].endswith(".bias")]
+    biases += biases_of_mixers(MIXER, checkpoint.tensors)
     values = family_values(checkpoint.configuration, h.family)
     refuse_unread(checkpoint, h.family, h.traits.biases, values, biases)
 

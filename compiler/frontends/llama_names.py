@@ -17,7 +17,7 @@ from .layouts import TAPS as TAPS_LAYOUT
 from .llama_families import FAMILIES
 from .llama_family import Family, HeadNorms, Norms, States
 from .llama_states import is_of_a_mixer
-from .parts import ONE, whole_name
+from .parts import ONE, rows_name, whole_name
 
 CONVOLUTION = ("conv_before", "conv_after", "conv_input", "conv_output")  # factors before and after it
 MAPS = ("query", "key", "value", "output", *CONVOLUTION, "gate", "up", "down")
@@ -113,7 +113,8 @@ class Naming:
     def name(self, layer: int, part: str, kind: str = "weight") -> str:
         """What a program calls it: what is stored in one tensor is read in parts."""
         start, stop = self.rows.get((layer, part), (0, 0))
-        return self.stored(layer, part, kind) + (f"[{start}:{stop}]" if stop else "")
+        whole = self.stored(layer, part, kind)
+        return rows_name(whole, start, stop) if stop else whole
 
     def place(self, name: str) -> tuple[int, str, str] | None:
         """(layer, name within it, "weight" or "bias") of a stored tensor in a layer; None for any other name."""

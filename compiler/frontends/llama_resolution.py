@@ -16,13 +16,13 @@ from ..checkpoints.checkpoint import Checkpoint
 from .agreement import (
     CALLER,
     EVALUATED_LENGTH,
-    SHAPES,
     refuse_contradictions,
     refuse_foreign,
     require,
     require_grouped_heads,
     require_layers,
     require_token,
+    who_told,
 )
 from .architecture_file import checked_parameters
 from .llama_configuration import family_told, read_configuration
@@ -95,8 +95,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
     _ask(checkpoint, [name for name in names if name not in known], query_rows)
     hyperparameters = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(hyperparameters, [name for name in given if name not in names])
-    origins = dict.fromkeys(told, source) | dict.fromkeys(shapes, SHAPES) | dict.fromkeys(given, CALLER)
-    origins = {name: origins[name] for name in names if name in origins} | {"family": teller}
+    origins = who_told(names, told, source, shapes, given) | {"family": teller}
     rest = tuple(name for name in names if name not in origins and name not in DERIVED)
     return Resolved(hyperparameters, naming, origins, rest)
 

@@ -14,10 +14,9 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import FULL, says_no_limit
-from .agreement import require
+from ..checkpoints.configuration import FULL
 from .llama_family import Family, States
-from .state_mixer import GATE, NAMES, READ, STEP, WRITE, X, sizes_told
+from .state_mixer import GATE, NAMES, READ, STEP, WRITE, X, refuse_limits, sizes_told, state_of_group
 
 KINDS = ("layer_types", "layers_block_type")  # the latter in older files of Granite's hybrids
 CARRYING, ATTENDING = ("mamba", "linear_attention"), ("attention", FULL)
@@ -64,9 +63,7 @@ def complete_states(shapes: dict[str, Any], known: Mapping[str, Any]) -> None:
     """The state of a group: the tensors tell the width of all."""
     width, groups = shapes.pop("width", None), known.get("mamba_n_groups")
     if width is not None and groups:
-        message = f"mamba_n_groups {groups} does not divide the {width} rows that states are written by"
-        require(width % groups == 0, message)
-        shapes["mamba_d_state"] = width // groups
+        shapes["mamba_d_state"] = state_of_group(width, groups, "mamba_n_groups")
 
 
 def states_told(values: Values, family: Family, layers: int, source: str) -> Changes:
@@ -86,12 +83,7 @@ def states_told(values: Values, family: Family, layers: int, source: str) -> Cha
     told |= {name: values.get(name) for name in OF_MIXERS if values.get(name) is not None}
     if family.states is States.BESIDE:
         told |= {name: values.get(name) for name in OF_NORMS if values.get(name) is not None}
-    limit = values.get("time_step_limit")
-    if limit is not None and not says_no_limit(limit):
-        raise CheckpointError(
-            f"{source} limits the steps of its states (time_step_limit {shown_value(limit)}), which is not read; only "
-            "0 and infinity are"
-        )
+    refuse_limits(values.get("time_step_limit"), "time_step_limit", source)
     return told
 
 

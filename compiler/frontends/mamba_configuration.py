@@ -13,10 +13,11 @@ from collections.abc import Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import Configuration, says_no_limit
+from ..checkpoints.configuration import Configuration
 from .agreement import EVALUATED_LENGTH
 from .biases import Rule
 from .llama_configuration import ACTIVATIONS
+from .state_mixer import refuse_limits
 
 MAMBA, MAMBA2 = FAMILIES = ("mamba", "mamba2")
 MODEL_TYPE = "model_type"
@@ -69,7 +70,7 @@ def read_configuration(configuration: Configuration, family: str) -> tuple[Chang
         told = {name: values[name] for name in (*SAME_NAME, "tie_word_embeddings") if values.get(name) is not None}
         told |= {name: values[name] for name in OF_MAMBA2 if family == MAMBA2 and values.get(name) is not None}
         assumed |= {"n_groups": 8, "tie_word_embeddings": family == MAMBA}
-        _refuse_limits(values.get("time_step_limit"), "time_step_limit", source)
+        refuse_limits(values.get("time_step_limit"), "time_step_limit", source)
     if values.get("quantization_config"):
         raise CheckpointError(f"{source} says that the weights are quantized; give the model before that")
     said = values.get("hidden_act")
@@ -108,7 +109,7 @@ def _of_mamba_ssm(values: Values, source: str) -> Changes:
     for what, there in refusals.items():
         if there:
             raise CheckpointError(f"{source} says that the model has {what}")
-    _refuse_limits(inner.get("dt_limit"), "dt_limit", source)
+    refuse_limits(inner.get("dt_limit"), "dt_limit", source)
     told = {ours: inner[theirs] for theirs, ours in SSM_NAMES.items() if theirs in inner}
     names = {"d_model": "hidden_size", "n_layer": "num_hidden_layers"}
     told |= {ours: values[theirs] for theirs, ours in names.items() if theirs in values}
@@ -116,11 +117,3 @@ def _of_mamba_ssm(values: Values, source: str) -> Changes:
     if isinstance(size, int) and isinstance(multiple, int) and multiple > 0:  # the tables have rows for no token
         told["vocab_size"] = math.ceil(size / multiple) * multiple
     return told | ({"norm_before_gate": True} if inner.get("norm_before_gate") else {})
-
-
-def _refuse_limits(told: object, name: str, source: str) -> None:
-    if told is not None and not says_no_limit(told):
-        raise CheckpointError(
-            f"{source} limits the steps of its states ({name} {shown_value(told)}), which is not read; only 0 and "
-            "infinity are"
-        )

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
-from .agreement import CALLER, EVALUATED_LENGTH, SHAPES, refuse_contradictions, require, require_token
+from .agreement import EVALUATED_LENGTH, Resolved, refuse_contradictions, require, require_token, who_told
 from .architecture_file import Parameter, checked_parameters
 from .biases import refuse_unread
 from .layouts import TAPS
@@ -33,7 +33,7 @@ from .mamba_configuration import (
 )
 from .misfit import lacking, misfit
 from .parts import whole_name
-from .state_mixer import NAMES, MixerSizes, mixer_shapes, sizes_told
+from .state_mixer import NAMES, MixerSizes, biases_of_mixers, mixer_shapes, sizes_told, state_of_group
 from .untold import UntoldError, usual_questions
 
 FRONTEND_NAME = "mamba"
@@ -101,15 +101,6 @@ class Hyperparameters:
         return {"frontend": FRONTEND_NAME, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """Hyperparameters, who told each, and the names of those that are assumed."""
-
-    hyperparameters: Hyperparameters
-    told: Mapping[str, str]
-    assumed: tuple[str, ...]
-
-
 def stored_name(name: str) -> str:
     """What the checkpoint calls the tensor that a program's tensor was made of; often the name itself."""
     return whole_name(name.removesuffix(TAPS))
@@ -134,7 +125,7 @@ def mixer_at(layer: int) -> str:
     return f"{LAYER.format(layer)}mixer."
 
 
-def resolve(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Resolved:
+def resolve(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Resolved[Hyperparameters]:
     """The hyperparameters of a checkpoint.
 
     Raises CheckpointError when sources contradict each other, or when nothing tells what changes the function.
@@ -167,8 +158,7 @@ def resolve(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Resol
     require(h.num_heads % h.n_groups == 0, f"n_groups {h.n_groups} does not divide num_heads {h.num_heads}")
     require(h.intermediate_size % h.num_heads == 0, f"num_heads {h.num_heads} does not divide {h.intermediate_size}")
     require_token(h.boundary_token, h.vocab_size)
-    origins = dict.fromkeys(told, source) | dict.fromkeys(shapes, SHAPES) | dict.fromkeys(given, CALLER)
-    origins = {name: origins[name] for name in PARAMETERS if name in origins}
+    origins = who_told(PARAMETERS, told, source, shapes, given)
     return Resolved(h, origins, tuple(name for name in PARAMETERS if name not in origins))
 
 
@@ -198,8 +188,9 @@ def _complete(shapes: dict[str, Any], known: Mapping[str, Any]) -> None:
     width = shapes.pop("width")
     groups = 1 if shapes["family"] == MAMBA else known.get("n_groups")
     if groups is not None:
-        require(width % groups == 0, f"n_groups {groups} does not divide the {width} rows that states are written by")
-        shapes |= {"state_size": width // groups} | ({"n_groups": 1} if shapes["family"] == MAMBA else {})
+        shapes["state_size"] = state_of_group(width, groups, "n_groups")
+    if shapes["family"] == MAMBA:
+        shapes["n_groups"] = groups
 
 
 def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
@@ -220,9 +211,7 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
         size = f"{h.num_hidden_layers} layers of width {d}, {h.num_heads} heads with a state of {h.state_size}"
         raise CheckpointError(f"{checkpoint.path} does not fit {h.family} with {size}; {found}")
     if checkpoint.configuration is not None:
-        mixers = [match for name in tensors if (match := IN_A_LAYER.fullmatch(name))]
-        biases = [(match[0], match["inner"].split(".")[0]) for match in mixers if match[0].endswith(".bias")]
         values = checkpoint.configuration.values
         rules = BIASES_OF_SSM if is_of_mamba_ssm(checkpoint.configuration) else BIASES
         values = ssm_values(values) if rules is BIASES_OF_SSM else values
-        refuse_unread(checkpoint, h.family, rules, values, biases)
+        refuse_unread(checkpoint, h.family, rules, values, biases_of_mixers(IN_A_LAYER, tensors))

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
+from .agreement import EVALUATED_LENGTH, Resolved, who_told
 from .architecture_file import Parameter, checked_parameters
-from .gpt_resolution import CALLER, EVALUATED_LENGTH, SHAPES
 from .misfit import misfit
 from .untold import UntoldError, usual_questions
 
@@ -98,15 +98,6 @@ class Hyperparameters:
         return {"frontend": FRONTEND_NAME, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """Hyperparameters, who told each, and the names of those that are assumed."""
-
-    hyperparameters: Hyperparameters
-    told: Mapping[str, str]
-    assumed: tuple[str, ...]
-
-
 def recognized(names: Iterable[str]) -> int:
     """How many names are nanochat's; none unless some are nobody else's."""
     names = list(names)
@@ -129,7 +120,7 @@ def parse_given(architecture: Mapping[str, object]) -> dict[str, object]:
     return given
 
 
-def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
+def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved[Hyperparameters]:
     """The hyperparameters of a checkpoint; `given` has passed `parse_given`.
 
     Raises CheckpointError when nothing tells what changes the function, or when heads do not fit.
@@ -159,11 +150,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         )
     h = Hyperparameters(**{n: known[n] for n in PARAMETERS})
     _check(checkpoint, h)
-    origins = {
-        n: CALLER if n in given else SHAPES if n in shapes else source
-        for n in PARAMETERS
-        if n in given or n in shapes or n in told
-    }
+    origins = who_told(PARAMETERS, told, source, shapes, given)
     return Resolved(h, origins, tuple(n for n in PARAMETERS if n not in origins))
 
 

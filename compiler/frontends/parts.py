@@ -20,13 +20,18 @@ ONE = "+1"
 PART = re.compile(r"(?P<whole>.+)\[(?P<start>\d{1,9})(:(?P<stop>\d{1,9}))?\]")
 
 
+def rows_name(name: str, start: int, stop: int) -> str:
+    """The name of the rows start to stop - 1 of a tensor."""
+    return f"{name}[{start}:{stop}]"
+
+
 def split_rows(name: str, values: np.ndarray, sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Consecutive rows of a tensor [sum of sizes, ...], by the names of the parts."""
     stops = np.cumsum(sizes).tolist()
     if stops[-1] != len(values):
         raise CheckpointError(f"{name} has {len(values)} rows, and its parts have {' + '.join(map(str, sizes))}")
     return {
-        f"{name}[{stop - size}:{stop}]": values[stop - size : stop] for stop, size in zip(stops, sizes, strict=True)
+        rows_name(name, stop - size, stop): values[stop - size : stop] for stop, size in zip(stops, sizes, strict=True)
     }
 
 

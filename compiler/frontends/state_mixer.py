@@ -16,10 +16,14 @@ from itertools import accumulate
 
 import numpy as np
 
+from ...errors import CheckpointError
+from ...files.printable import shown_value
 from ...format.program import operations as op
+from ..checkpoints.configuration import says_no_limit
 from ..model.program_builder import ProgramBuilder
+from .agreement import require
 from .layouts import rows_of_taps, taps_name
-from .parts import split_rows
+from .parts import rows_name, split_rows
 
 NAMES = re.compile(r"(in_proj|x_proj|dt_proj|out_proj|conv1d)\.(weight|bias)|norm\.weight|A_log|D|dt_bias")
 GATE, X, WRITE, READ, STEP = PARTS = ("gate", "x", "write", "read", "step")  # of in_proj of a Mamba-2
@@ -105,6 +109,30 @@ def sizes_told(at: str, tensors: Tensors) -> dict[str, int]:
 SHAPED = ("out_proj.weight", "conv1d.weight", "dt_proj.weight", "A_log", "dt_bias")
 
 
+def state_of_group(width: int, groups: int, name: str) -> int:
+    """Width of the state of one of so many groups, of which the tensors tell that of all; name : of their number.
+
+    Raises CheckpointError where the groups are not equal.
+    """
+    require(width % groups == 0, f"{name} {groups} does not divide the {width} rows that states are written by")
+    return width // groups
+
+
+def biases_of_mixers(pattern: re.Pattern[str], tensors: Collection[str]) -> list[tuple[str, str]]:
+    """Names of the biases of mixers, each with the map that it is of; pattern : of names, with what is `inner`"""
+    matches = [match for name in tensors if name.endswith(".bias") and (match := pattern.fullmatch(name))]
+    return [(match[0], match["inner"].split(".")[0]) for match in matches]
+
+
+def refuse_limits(told: object, name: str, source: str) -> None:
+    """Raises CheckpointError for limits of the steps, which no instruction computes; `source` tells them as `name`."""
+    if told is not None and not says_no_limit(told):
+        raise CheckpointError(
+            f"{source} limits the steps of its states ({name} {shown_value(told)}), which is not read; only 0 and "
+            "infinity are"
+        )
+
+
 def mixer_values(at: str, s: MixerSizes, tensors: Tensors) -> dict[str, np.ndarray]:
     """The tensors of a mixer by the names of a program, where these are others than those of the checkpoint."""
     values: dict[str, np.ndarray] = {}
@@ -124,7 +152,7 @@ def part_name(whole: str, parts: Mapping[str, int], part: str) -> str:
     if len(parts) == 1:
         return whole
     stop = dict(zip(parts, accumulate(parts.values()), strict=True))[part]
-    return f"{whole}[{stop - parts[part]}:{stop}]"
+    return rows_name(whole, stop - parts[part], stop)
 
 
 class Mixer:

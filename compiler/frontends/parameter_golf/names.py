@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parts import rows_name
 from .layers import Place
 from .traits import BANKS, FUSED_QKV
 from .writer import Writer
@@ -36,7 +37,7 @@ def matrices_of(w: Writer, place: Place) -> Matrices:
         if h.has(FUSED_QKV):
             d, keys = h.model_dim, h.key_dim
             bounds = (0, d), (d, d + keys), (d + keys, d + 2 * keys)
-            qkv = [f"{block}attn.c_qkv.weight[{start}:{stop}]" for start, stop in bounds]
+            qkv = [rows_name(f"{block}attn.c_qkv.weight", start, stop) for start, stop in bounds]
         attention = *qkv, block + "attn.proj.weight"
         up, down = block + "mlp.fc.weight", block + "mlp.proj.weight"
     return Matrices(*attention, *_untied(w, place, up, down))

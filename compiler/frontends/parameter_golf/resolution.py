@@ -9,10 +9,10 @@ are assumed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ....files.listing import listed
+from ..agreement import Resolved
 from ..untold import UntoldError
 from .given import Given, check_flags
 from .hyperparameters import (
@@ -38,18 +38,9 @@ Values = Mapping[str, object]
 Answers = Mapping[str, Any]  # of records to one question
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """hyperparameters;  assumed : names of those that nobody told;  told : who told the others"""
-
-    hyperparameters: Hyperparameters
-    assumed: tuple[str, ...]
-    told: dict[str, str]
-
-
 def resolve(
     given: Given, sizes: Values, traits: frozenset[str] = frozenset(), settings: Given | None = None, source: str = ""
-) -> Resolved:
+) -> Resolved[Hyperparameters]:
     """Hyperparameters from what the caller said, then a trainer's `settings`, then the shapes, then the records.
 
     source : where the settings stand, in words
@@ -75,8 +66,8 @@ def resolve(
     told |= dict.fromkeys((name for name in settings.values if matters(name, traits)), source)
     told |= dict.fromkeys((name for name in given.values if matters(name, traits)), "architecture")
     if given.preset is not None:
-        return Resolved(complete, (), told | dict.fromkeys(names, f"preset {given.preset}"))
-    return Resolved(complete, names, told)
+        return Resolved(complete, told | dict.fromkeys(names, f"preset {given.preset}"), ())
+    return Resolved(complete, told, names)
 
 
 def _untold_names(untold: set[str], h: Hyperparameters, order_told: bool) -> tuple[str, ...]:
