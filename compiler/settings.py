@@ -154,8 +154,8 @@ class SequentialSettings:
 class DistillationSettings:
     """Tuning what is still float towards the float model: matrices during the walk, control tensors at its end.
 
-    steps : Adam updates in the whole walk, for a model of up to 2**22 weights. Larger models take fewer
-        in proportion, so that the time of a compile stays near linear
+    steps : Adam updates in the whole walk, for a model of up to 2**22 weights. Larger models take fewer, by the
+        root of their weights
     passes : over the calibration text, at most; fewer updates where it is too short
     final_steps : updates of the control tensors afterwards, likewise
     labels : share of the text's own next tokens in what is learned; the rest is what the float model predicts
@@ -168,7 +168,7 @@ class DistillationSettings:
     final_steps: int = 80
     passes: float = 1.0
     labels: float = 0.0
-    step_size: float = 0.014
+    step_size: float = 0.02
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
     table: ClassVar[str] = "distil"

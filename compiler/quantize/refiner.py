@@ -18,7 +18,7 @@ from ..settings import DistillationSettings
 from .distillation import Distiller
 from .representation import Quantized
 
-WEIGHTS_OF_ALL_UPDATES = 1 << 22  # of a model; larger ones take fewer updates in proportion
+WEIGHTS_OF_ALL_UPDATES = 1 << 22  # of a model; larger ones take fewer updates, by the root of their weights
 LEAST_UPDATES = 8  # fewer are not worth judging
 
 
@@ -78,8 +78,8 @@ def all_updates(settings: DistillationSettings, distiller: Distiller) -> int:
 
 
 def wanted_updates(updates: int, model: Model) -> int:
-    """Fewer for large models, so that the time of a compile stays near linear."""
-    return round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters))
+    """Fewer for large models: what updates add to the time of a compile grows as the weights to the power of 1.5."""
+    return round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters) ** 0.5)
 
 
 def scaled_updates(updates: int, distiller: Distiller, passes: float) -> int:
