@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bytecap import interface
+from bytecap.compiler.recipe import read_recipe
 from bytecap.compiler.workers import peak_bytes
 from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
@@ -36,9 +37,12 @@ CURVE, REFERENCE = 1, 5  # the level that compiles to all caps, and the one that
 
 @dataclass(frozen=True)
 class Compiled:
-    """One compile: its level, its cap in bits a weight, what it cost and was forecast to, and its point."""
+    """One compile: its level and the digest of its options, its cap in bits a weight, what it cost and was forecast to,
+    and its point.
+    """
 
     level: int
+    recipe: str
     bits: float
     processor_seconds: float
     wall_seconds: float
@@ -73,7 +77,7 @@ def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compile
     cost = answer_alone(f"effort {level} at {bits:g} bits", compile_one, meter.material, level, cap, output)
     data = output.read_bytes()
     point = meter.point(f"effort {level}", f"{bits:g} bit", data, decode_tensors(read_artifact(data)))
-    return Compiled(level, bits, *cost, point)
+    return Compiled(level, recipe_of(level), bits, *cost, point)
 
 
 def caps_of(level: int) -> Sequence[float]:
@@ -161,12 +165,18 @@ def conditions_of(material: Material) -> dict:
     return {name: file_sha256(getattr(material, name)) for name in names} | {"version": VERSION}
 
 
+def recipe_of(level: int) -> str:
+    """The digest of all options of a level."""
+    return read_recipe("default", level).digest
+
+
 def read_found(path: Path, conditions: dict) -> list[Compiled]:
-    """The compiles of an earlier run on the same; none of another."""
+    """The compiles of an earlier run on the same, with the options that levels have now; none of another."""
     content = json.loads(path.read_text()) if path.is_file() else {"conditions": None}
     if content["conditions"] != conditions:
         return []
-    return [Compiled(**row | {"point": CompressionPoint(**row["point"])}) for row in content["compiles"]]
+    rows = [row for row in content["compiles"] if row.get("recipe") == recipe_of(row["level"])]
+    return [Compiled(**row | {"point": CompressionPoint(**row["point"])}) for row in rows]
 
 
 def write_found(path: Path, conditions: dict, found: list[Compiled]) -> None:

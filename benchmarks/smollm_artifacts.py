@@ -1,9 +1,9 @@
 """The artifacts that `benchmarks.smollm` measures: compiled here and kept, or given.
 
 Strategy: a compile runs in a process of its own, so that peak memory is its own. What it made is kept in the folder
-beside a log of all that decides it (version, effort, cap, digests of model and calibration text) and of the artifact's
-own digest, and is used again only while all of these hold: an artifact of another version or effort is never taken for
-one of this.
+beside a log of all that decides it (version, effort with the digest of its options, cap, digests of model and
+calibration text) and of the artifact's own digest, and is used again only while all of these hold: an artifact of
+another version or other options is never taken for one of this.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from bytecap import interface
+from bytecap.compiler.recipe import read_recipe
 from bytecap.files.digests import file_sha256
 from bytecap.version import VERSION
 
@@ -42,6 +43,7 @@ def compiled(model: Path, calibration: Path, folder: Path, cap: int, effort: int
     conditions = {
         "version": VERSION,
         "effort": effort,
+        "recipe": read_recipe("default", effort).digest,
         "cap": cap,
         "model": file_sha256(model),
         "calibration": file_sha256(calibration),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from benchmarks.efforts import (
     caps_of,
     levels_of,
     read_found,
+    recipe_of,
     summary,
     table,
     write_found,
@@ -27,7 +29,8 @@ def compiled(level: int, factor: float, seconds: float) -> list[Compiled]:
     sizes = [round(1000 * bits) for bits in BITS]
     points = [CompressionPoint(f"effort {level}", "", size, 9.0, 0.1, 2 ** (-size / (1000 * factor))) for size in sizes]
     cost = seconds, seconds, 10**9, seconds / 2, 2 * 10**9
-    return [Compiled(level, bits, *cost, p) for bits, p in zip(BITS, points, strict=True)]
+    recipe = recipe_of(level)
+    return [Compiled(level, recipe, bits, *cost, p) for bits, p in zip(BITS, points, strict=True)]
 
 
 def test_levels_are_compared_at_the_divergence_of_the_reference(tmp_path: Path) -> None:
@@ -41,6 +44,8 @@ def test_levels_are_compared_at_the_divergence_of_the_reference(tmp_path: Path) 
     write_found(tmp_path / "e.json", {"checkpoint": "a"}, found)
     assert read_found(tmp_path / "e.json", {"checkpoint": "a"}) == found
     assert read_found(tmp_path / "e.json", {"checkpoint": "b"}) == []
+    write_found(tmp_path / "older.json", {}, [*found, replace(found[0], recipe="of other options")])
+    assert read_found(tmp_path / "older.json", {}) == found
     assert read_found(tmp_path / "none.json", {}) == [] and summary([]) == []
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from benchmarks import own_process, smollm_artifacts
+from bytecap.compiler.recipe import read_recipe
 from bytecap.version import VERSION
 
 
@@ -17,6 +18,7 @@ def folder(tmp_path):
         (tmp_path / name).write_bytes(name.encode())
     digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("model", "calibration")}
     made = {"version": VERSION, "effort": 3, "cap": 40, **digests, "seconds": 7.0}
+    made["recipe"] = read_recipe("default", 3).digest
     made["artifact"] = hashlib.sha256(b"effort-3-40.bcap").hexdigest()
     (tmp_path / "effort-3-40.json").write_text(json.dumps(made))
     return tmp_path
@@ -49,7 +51,9 @@ def test_other_files_are_not_taken_for_the_same(folder, changed):
     assert not used_again(folder)
 
 
-@pytest.mark.parametrize("entry, value", [("version", "0.0"), ("effort", 1), ("cap", 41), ("model", None)])
+@pytest.mark.parametrize(
+    "entry, value", [("version", "0.0"), ("effort", 1), ("recipe", ""), ("cap", 41), ("model", None)]
+)
 def test_other_logs_are_not_taken_for_the_same(folder, entry, value):
     log = folder / "effort-3-40.json"
     log.write_text(json.dumps(json.loads(log.read_text()) | {entry: value}))
