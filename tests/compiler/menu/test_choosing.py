@@ -61,6 +61,7 @@ def made_for_menus() -> tuple[Model, dict[str, str]]:
     values["blocks.0.attn.c_k.weight"] = random.standard_normal((width, 1)) @ random.standard_normal((1, width)) * 0.15
     values["blocks.1.attn.proj.weight"] = 0.2 * random.integers(-1, 2, (width, width))
     values["blocks.1.attn.c_v.weight"] = values["blocks.0.attn.c_v.weight"]
+    values["blocks.0.attn_scale"] *= 4  # so that what the two share is stored more finely than the second one needs
     kinds = {
         "blocks.0.attn.c_k.weight": "low-rank",
         "blocks.1.attn.c_v.weight": "alias",
