@@ -78,12 +78,29 @@ def memory_note(peak_bytes: int) -> str | None:
     return f"{least}: the compile may be killed; --threads 1 and a lower --effort take less"
 
 
+def threads_that_fit(model: Model, recipe: Recipe, text_tokens: int, threads: int) -> int:
+    """As many of these threads as fit into memory, each of which has activations of its own; at least 1."""
+    there, counts = memory_bytes(), _Counts.of(model)
+    if there is None:
+        return threads
+    fitting = (n for n in range(threads, 1, -1) if _peak(model, recipe, counts, text_tokens, n) <= there)
+    return next(fitting, 1)
+
+
+def threads_note(threads: int, usable: int) -> str | None:
+    """What is to be said where memory allows fewer threads than there are cores."""
+    if threads >= usable:
+        return None
+    return f"{threads} of {usable} threads work, as memory allows; --threads {usable} takes all"
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seconds by stage, in their order, and the bytes of memory at the peak."""
+    """Seconds by stage, in their order, and the bytes of memory at the peak, with so many threads."""
 
     seconds: Mapping[str, float]
     peak_bytes: int
+    threads: int
 
     @property
     def total(self) -> float:
@@ -107,7 +124,7 @@ class Forecast:
 
     def document(self) -> dict[str, object]:
         """As JSON values."""
-        memory = {"peak_bytes": self.peak_bytes, "peak_factor": self.peak_factor}
+        memory = {"peak_bytes": self.peak_bytes, "peak_factor": self.peak_factor, "threads": self.threads}
         return {"seconds": dict(self.seconds), "low": self.low, "high": self.high, **memory}
 
 
@@ -136,14 +153,14 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
     tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(recipe, counts, flops)
     if not recipe.sequential.enabled:
-        return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak)
+        return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak, threads)
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
     walked = min(recipe.sequential.tokens, text_tokens)
     walk = passes(walked, 2) + walked * (2 + SYMMETRIC) * counts.inputs / flops + counts.weights / rate + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / CODED
-    return Forecast(seconds, peak)
+    return Forecast(seconds, peak, threads)
 
 
 @dataclass(frozen=True, slots=True)

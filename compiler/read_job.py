@@ -13,7 +13,7 @@ from ..progress import Progress
 from ..version import VERSION
 from .effort import DEFAULT_EFFORT
 from .final_score import EvaluationText, read_evaluation
-from .forecast import Forecast, forecast_compile
+from .forecast import Forecast, forecast_compile, threads_note, threads_that_fit
 from .inputs import Inputs, read_inputs
 from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
 from .job import CompileJob
@@ -33,6 +33,7 @@ class ReadJob:
 
     code_files : that count against every cap;  code_notes : what was assumed of them, in sentences
     to_score : the evaluation text, None where none was given;  instructions : what the report says of them
+    fewer_threads : what is to be said where nobody names them and memory allows fewer than there are cores
     """
 
     job: CompileJob
@@ -42,6 +43,7 @@ class ReadJob:
     to_score: EvaluationText | None
     forecast: Forecast
     instructions: dict
+    fewer_threads: str | None
 
     def calibration_notes(self, measured: Statistics) -> list[str]:
         """What is to be said of the calibration text, on which that was measured."""
@@ -61,7 +63,6 @@ def read_job(
     """Read everything that a compile needs; `glance`: of a long calibration text the beginning alone, which does for a
     look ahead. Raises CheckpointError, DataError and CompileError.
     """
-    how = {"seed": options.seed, "device": options.device, "threads": options.threads or usable_cores()}
     check_device(options.device)
     instructions = provenance_of_instructions(options.reproducible, options.device)
     codec, recipe = profile_codec(options.profile), read_recipe(options.recipe, options.effort)
@@ -83,9 +84,13 @@ def read_job(
     check_storable(model, provenance, checkpoint_path)
     unmeasured = Statistics({}, {}, 0)
     parts = text.tokens, text.held_out
-    job = CompileJob(model, unmeasured, *parts, recipe, provenance, codec, identity=identity, **how)
-    forecast = forecast_compile(model, recipe, text.total, text.held_out.size, job.threads)
-    return ReadJob(job, inputs, code_files, code_notes, to_score, forecast, reported_instructions(options))
+    cores = usable_cores()
+    threads = options.threads or threads_that_fit(model, recipe, text.total, cores)
+    fewer = threads_note(threads, cores) if options.threads is None else None
+    how = {"seed": options.seed, "device": options.device, "threads": threads, "identity": identity}
+    job = CompileJob(model, unmeasured, *parts, recipe, provenance, codec, **how)
+    forecast = forecast_compile(model, recipe, text.total, text.held_out.size, threads)
+    return ReadJob(job, inputs, code_files, code_notes, to_score, forecast, reported_instructions(options), fewer)
 
 
 def counted_code(options: CompileOptions) -> tuple[Sequence[Path], list[str]]:

@@ -14,11 +14,12 @@ from tiny_models import ARCHITECTURE, golf_model, random_sequences
 from tiny_tokenizers import model_bytes, words
 
 from bytecap.compiler import forecast as forecasts
-from bytecap.compiler import inputs, outlook
+from bytecap.compiler import inputs, outlook, read_job
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.model import chunked_scan
 from bytecap.compiler.outlook import Outlook
 from bytecap.compiler.quantize.grids import PlainGrids
+from bytecap.compiler.recipe import read_recipe
 from bytecap.format.program.operations import Linear
 from bytecap.interface import forecast
 from bytecap.runtime.shards import write_shard
@@ -124,6 +125,23 @@ def test_more_memory_than_the_machine_has_is_said_before_the_work(small_job, tmp
     for there in (None, 1 << 40):
         monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
         assert "lets a process have" not in bytecap_command(*arguments, "--dry-run").stdout
+
+
+def test_no_more_threads_work_than_fit_into_memory(small_job, tmp_path, monkeypatch):
+    """Each has activations of its own; who names threads gets them."""
+    model, recipe = golf_model(3, **ARCHITECTURE), read_recipe("default")
+    needed = {n: forecasts.forecast_compile(model, recipe, 4096, 256, n).peak_bytes for n in (1, 3, 8)}
+    for there, threads in ((None, 8), (needed[8], 8), (needed[3], 3), (needed[1], 1), (needed[1] - 1, 1)):
+        monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
+        assert forecasts.threads_that_fit(model, recipe, 4096, 8) == threads
+    monkeypatch.setattr(read_job, "usable_cores", lambda: 8)
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap")
+    found = bytecap_command(*arguments, "--dry-run", "--json").document["outlook"]
+    assert found["forecast"]["threads"] == 1
+    note = "1 of 8 threads work, as memory allows; --threads 8 takes all"
+    assert note in found["notes"] and f"threads: {note}" in bytecap_command(*arguments, "-v").stderr
+    found = bytecap_command(*arguments, "--dry-run", "--json", "--threads", "8").document["outlook"]
+    assert found["forecast"]["threads"] == 8 and note not in found["notes"]
 
 
 def test_what_is_done_to_states_counts_in_a_pass():
