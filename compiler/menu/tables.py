@@ -159,7 +159,7 @@ class _TableTrial:
         """What else than a grid is tried, by kind; clusters of the rows of large tables would take too long."""
         if not self.settings.codewords:
             return []
-        small = unit.target.size <= self.settings.most_weights
+        small = unit.values.size <= self.settings.most_weights
         codewords = KINDS[CODEWORDS].settings(unit) if small else []
         return [(CODEWORDS, each) for each in codewords] + [(FACTORS, each) for each in LOW_RANK.under(unit)]
 

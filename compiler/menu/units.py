@@ -37,7 +37,7 @@ class Units:
         """
         values = self.job.model.tensors[index].values if target is None else target
         return Unit(
-            values.reshape(matrix_shape(values.shape)).astype(np.float64),
+            values.reshape(matrix_shape(values.shape)),
             statistics or self.job.statistics.matrices[index],
             self.quantizer,
             byte_price,

@@ -33,7 +33,7 @@ from ...format.tensors.grid import (
 )
 from .base_fit import fit_base
 from .coupled_search import search_coupled_path
-from .grid_matrix import PreparedMatrix, QuantizedMatrix, within_codes
+from .grid_matrix import PreparedMatrix, QuantizedMatrix, row_blocks, within_codes
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64
@@ -204,10 +204,8 @@ def quantize_matrix(
         )
     codes, losses = _quantize_columns(prepared, kernel)
     check_magnitudes(codes)
-    natural = np.empty_like(codes)
-    natural[:, prepared.order] = codes
     steps_of = prepared.row_exponents, prepared.column_exponents, base, prepared.resolution
-    grid = GridValues(natural, *steps_of, trellis_states, initial_scale)
+    grid = GridValues(codes, *steps_of, trellis_states, initial_scale)
     loss = 0.5 * float(prepared.row_fisher @ losses)
     if base_fit:
         grid, loss = fit_base(prepared, grid, base_fit)
@@ -228,10 +226,11 @@ class _Kernel:
 
 
 def _quantize_columns(prepared: PreparedMatrix, kernel: _Kernel) -> tuple[np.ndarray, np.ndarray]:
-    """Codes int32[rows, columns] in processing order, and the summed losses float64[rows] before the row Fisher."""
+    """Codes int32[rows, columns] in matrix order, and the summed losses float64[rows] before the row Fisher."""
     rows, columns = prepared.weights.shape
-    codes, losses = np.empty((rows, columns), np.int32), np.zeros(rows)
-    rotated = prepared.weights @ prepared.factor
+    codes, losses, rotated = np.empty((rows, columns), np.int32), np.zeros(rows), np.empty((rows, columns))
+    for some in row_blocks(rows):
+        rotated[some] = prepared.weights[some] @ prepared.factor
     coupling = np.empty((0, 0)) if prepared.coupling is None else prepared.coupling
     for stop in range(columns, 0, -BLOCK_COLUMNS):
         start = max(0, stop - BLOCK_COLUMNS)
@@ -253,8 +252,8 @@ def _quantize_columns(prepared: PreparedMatrix, kernel: _Kernel) -> tuple[np.nda
             _quantize_block_on_trellis(
                 *inputs, *results, kernel.expected.rows, kernel.expected.columns[start:stop], *kernel.search
             )
-        codes[:, start:stop] = results[0]
+        codes[:, prepared.order[start:stop]] = results[0]
         losses += results[2].sum(1)
-        if start:
-            rotated[:, :start] -= results[1] @ prepared.factor[start:stop, :start]
+        for some in row_blocks(rows if start else 0):
+            rotated[some, :start] -= results[1][some] @ prepared.factor[start:stop, :start]
     return codes, losses

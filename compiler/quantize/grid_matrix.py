@@ -24,6 +24,7 @@ from ..statistics.row_coupling import couple_rows, coupled_costs, floor_fisher
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
 EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
 BLOCK_FLOATS = 1 << 16  # of rows that are looked at at once
+BLOCK_ROWS = 1 << 14  # of which float64 numbers are made at once
 LARGEST_CODE = 1 << 22  # of a weight by itself; feedback between columns may add to it, and a stream holds 2**24
 
 
@@ -31,7 +32,7 @@ LARGEST_CODE = 1 << 22  # of a weight by itself; feedback between columns may ad
 class PreparedMatrix:
     """What quantizing a matrix at any byte price needs.
 
-    weights : float64[rows, columns]      W with columns in processing order
+    weights : float32 or float64[rows, columns]   W with columns in processing order
     factor : float64[columns, columns]    L, lower triangular, of the reordered damped Hessian
     order : int64[columns]                processing position -> column
     row_fisher : float64[rows]            floored g, or what of it is left when later rows make up for errors
@@ -75,6 +76,13 @@ class QuantizedMatrix:
         return f"trellis-{self.grid.trellis_states}" if self.grid.trellis_states else "uniform"
 
 
+def row_blocks(rows: int) -> Iterator[slice]:
+    """So many rows, some at a time: most matrices have no more, but what is made of a token table would be several
+    times as large as it is.
+    """
+    return (slice(start, start + BLOCK_ROWS) for start in range(0, rows, BLOCK_ROWS))
+
+
 def zero_matrices(shapes: Sequence[tuple[int, int]]) -> list[QuantizedMatrix]:
     """Matrices of zeros without steps: the cheapest there are, whose loss nobody predicts. Their zeros are the same."""
     most = max((rows * columns for rows, columns in shapes), default=0)
@@ -101,9 +109,9 @@ def prepare_matrix(
 ) -> PreparedMatrix:
     """Factor the Hessian and fix the step exponents.
 
-    weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor and correlation as in
-    row_coupling.py. chosen : int64[n], rows that are prepared in place of all, with the steps that coupling to all
-    gives them, but not to make up for each other
+    weights : float32 or float64[rows, columns], whose type stays; damping is relative to the mean of diag H;
+    fisher_floor and correlation as in row_coupling.py. chosen : int64[n], rows that are prepared in place of all, with
+    the steps that coupling to all gives them, but not to make up for each other
     """
     factor, order = _factored(statistics.hessian, damping)
     fisher = floor_fisher(statistics.row_fisher, fisher_floor)
@@ -118,8 +126,7 @@ def prepare_matrix(
         weights, fisher, row_exponents = weights[chosen], fisher[chosen], row_exponents[chosen]
     magnitude = _mean_magnitude(weights, row_exponents, column_exponents, resolution)
     exponents = row_exponents, column_exponents, row_base + column_base
-    reordered = weights.astype(np.float64)[:, order]
-    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, magnitude)
+    return PreparedMatrix(weights[:, order], factor, order, fisher, coupling, *exponents, resolution, magnitude)
 
 
 def with_steps(prepared: PreparedMatrix, row_logs: np.ndarray, column_logs: np.ndarray) -> PreparedMatrix:
@@ -186,7 +193,7 @@ def _in_column_steps(weights: np.ndarray, columns: np.ndarray, resolution: int) 
     inverse, step = np.exp2(-columns / 2**resolution), max(1, BLOCK_FLOATS // len(columns))
     for start in range(0, len(weights), step):
         some = slice(start, start + step)
-        yield some, np.abs(weights[some]) * inverse
+        yield some, np.abs(weights[some]) * inverse  # float64, whatever the weights are
 
 
 def _factored(hessian: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:

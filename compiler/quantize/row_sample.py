@@ -58,6 +58,6 @@ class RowSample:
         """What the quantized rows say of the whole matrix."""
         natural = np.empty_like(self.rows.weights)
         natural[:, self.rows.order] = self.rows.weights
-        error = float(np.sqrt(np.mean(np.square(found.weights - natural))))
+        error = float(np.sqrt(np.mean(np.square(np.subtract(found.weights, natural, dtype=np.float64)))))
         n_bytes = round(len(encode_grid_stream([found.grid])) * self.times)
         return SampledMatrix(n_bytes, found.predicted_loss * self.times, error)

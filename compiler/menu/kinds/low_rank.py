@@ -20,6 +20,7 @@ import numpy as np
 
 from ....format.tensors.grid import reconstruct_grid
 from ....format.tensors.terms import GridInStream, LowRankValues, Part
+from ...quantize.grid_matrix import row_blocks
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
 from ..setting import Setting
@@ -34,7 +35,7 @@ MOST_TRIED = 2  # settings of one way, those of least estimated cost
 ROW_SHARES = (1 / 64, 1 / 16, 1 / 4)
 TAIL_SHARES = (0.5, 1.0, 1.5)  # of the plain grid's loss that leaving out the other directions may cost
 ESTIMATED_ROWS = 8192  # of a tall matrix, by which ranks are chosen
-TALL, LEAST = 32, 1e-30  # rows over columns from which the second moment is decomposed
+TALL, LEAST = 32, 1e-30  # rows over columns from which second moments stand for the matrix
 LEAST_SINGULAR = 1e-9  # of the greatest: weaker directions are noise of the arithmetic
 MOST_COST = 1.5  # estimated, over that of a grid, of factors alone or beside a few rows
 
@@ -83,7 +84,7 @@ class LowRankKind:
 
     def under(self, unit: Unit) -> list[LowRankSetting]:
         """The few of least estimated cost under a grid of the rest, by evenly spaced rows of a tall matrix."""
-        rows = slice(None, None, -(-len(unit.target) // ESTIMATED_ROWS))
+        rows = slice(None, None, -(-unit.shape[0] // ESTIMATED_ROWS))
         plain, costs = _costs_under(unit, rows)
         return [LowRankSetting("under", rank) for cost, rank in costs[:MOST_TRIED] if cost <= MOST_COST * plain]
 
@@ -120,25 +121,35 @@ class LowRankKind:
 
 def factored_parts(unit: Unit, values: np.ndarray, rank: int, singular: Singular, rescued: int) -> list[Part]:
     """Factors of this rank for `values`, and a grid of what they leave of so many rows."""
-    fisher = None
-    if rescued:
-        rest = values - product(unit, singular, rank)
-        fisher = unit.row_fisher * rescue_discounts(unit, rest, rescued)
+    fisher = unit.row_fisher * _discounts(unit, values, rank, singular, rescued) if rescued else None
     factors = factor_values(unit, values, rank, singular, fisher)
     return [factors, rescue_rows(unit, values - unit.decoded([factors]), rescued)] if rescued else [factors]
+
+
+def _discounts(unit: Unit, values: np.ndarray, rank: int, singular: Singular, rescued: int) -> np.ndarray:
+    """`rescue_discounts` of what factors of this rank leave of `values`."""
+    rest = np.empty(values.shape)
+    for some in row_blocks(len(values)):
+        rest[some] = values[some] - product(unit, singular, rank, some)
+    return rescue_discounts(unit, rest, rescued)
 
 
 def weighted_singular(unit: Unit, values: np.ndarray) -> Singular:
     """Singular value decomposition of G^1/2 T L; of a matrix that is much taller than wide by the eigenvectors of its
     second moment, whose weak directions are less exact.
     """
-    weighted = np.sqrt(unit.row_fisher)[:, None] * (values @ unit.factor)
-    rows, columns = weighted.shape
-    if rows < TALL * columns:
-        return np.linalg.svd(weighted, full_matrices=False)
-    energies, right = np.linalg.eigh(weighted.T @ weighted)
+    roots = np.sqrt(unit.row_fisher)[:, None]
+    rows, columns = values.shape
+    if not _is_tall(values.shape):
+        return np.linalg.svd(roots * (values @ unit.factor), full_matrices=False)
+    moment, left = np.zeros((columns, columns)), np.empty(values.shape)
+    for some in row_blocks(rows):
+        left[some] = roots[some] * (values[some] @ unit.factor)
+        moment += left[some].T @ left[some]
+    energies, right = np.linalg.eigh(moment)
     strengths, right = np.sqrt(np.maximum(energies[::-1], 0.0)), right[:, ::-1]
-    left = weighted @ right / np.maximum(strengths, max(float(strengths[0]) * LEAST_SINGULAR, LEAST))
+    for some in row_blocks(rows):
+        left[some] = left[some] @ right / np.maximum(strengths, max(float(strengths[0]) * LEAST_SINGULAR, LEAST))
     return left, strengths, np.ascontiguousarray(right.T)
 
 
@@ -146,21 +157,24 @@ def weighted_directions(unit: Unit, of: str) -> Singular:
     """Decomposition of the target, or of the error of its grid."""
     return unit.remembered(
         ("singular", of),
-        lambda: weighted_singular(unit, unit.target if of == "target" else unit.target - plain_grid(unit).weights),
+        lambda: weighted_singular(unit, unit.values if of == "target" else unit.target - plain_grid(unit).weights),
     )
 
 
-def product(unit: Unit, singular: Singular, rank: int) -> np.ndarray:
-    """float64[rows, columns]: the best approximation of this rank, before anything is quantized."""
-    weighted = (singular[0][:, :rank] * singular[1][:rank]) @ singular[2][:rank]
-    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher)[:, None]).T).T
+def product(unit: Unit, singular: Singular, rank: int, some: slice = slice(None)) -> np.ndarray:
+    """float64[rows, columns]: the best approximation of this rank of some rows, before anything is quantized."""
+    weighted = (singular[0][some, :rank] * singular[1][:rank]) @ singular[2][:rank]
+    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher[some])[:, None]).T).T
 
 
 def direction_costs(unit: Unit, singular: Singular) -> np.ndarray:
     """float64[directions]: nats of the loss and bits of storing each, its strength being split between both factors."""
     left, strengths, right = singular
-    shares = np.concatenate([np.square(left), np.square(right.T)]) * np.square(strengths) / unit.distortion
-    return 0.5 * unit.distortion * (shares / (1 + shares) + np.log1p(shares)).sum(0)
+    costs = np.zeros(len(strengths))
+    for vectors in (*(left[some] for some in row_blocks(len(left))), right.T):
+        shares = np.square(vectors) * np.square(strengths) / unit.distortion
+        costs += (shares / (1 + shares) + np.log1p(shares)).sum(0)
+    return 0.5 * unit.distortion * costs
 
 
 def _trimmed(unit: Unit, count: int) -> tuple[Singular, np.ndarray]:
@@ -210,7 +224,7 @@ def _costs_under(unit: Unit, rows: slice) -> tuple[float, list[tuple[float, int]
     rows : by which the grids are estimated. What factors leave is taken as quantizers see it, G^1/2 W L.
     """
     left, strengths, right = singular = weighted_directions(unit, "target")
-    left, times = left[rows], len(unit.target) / len(unit.target[rows])
+    times, left = len(left) / len(left[rows]), left[rows]
     weighted, paid = (left * strengths) @ right, np.cumsum(direction_costs(unit, singular))
     plain = times * float(weighted_costs(unit, weighted).sum())
     found = []
@@ -243,10 +257,27 @@ def factor_values(
     first = unit.quantize(a, MatrixStatistics(np.diag(strengths), fisher)).grid
     a = reconstruct_grid(first).astype(np.float64)
     gram = a.T @ (fisher[:, None] * a)
-    b = np.linalg.lstsq(np.sqrt(fisher)[:, None] * a, np.sqrt(fisher)[:, None] * values, rcond=None)[0]
+    b = _second_factor(a, fisher, values)
     row_fisher = np.maximum(gram.diagonal(), 1e-30)
     second = unit.quantize(b, MatrixStatistics(unit.statistics.hessian, row_fisher)).grid
     return LowRankValues(first, second, 1)
+
+
+def _second_factor(a: np.ndarray, fisher: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """float64[rank, columns]: B for which A B is nearest to `values`, rows weighed by `fisher`; of a tall matrix by the
+    normal equations, which need no copy of it.
+    """
+    roots = np.sqrt(fisher)[:, None]
+    if not _is_tall(values.shape):
+        return np.linalg.lstsq(roots * a, roots * values, rcond=None)[0]
+    weighted = (fisher[:, None] * a).T
+    wanted = sum(weighted[:, some] @ values[some] for some in row_blocks(len(values)))
+    return np.linalg.lstsq(weighted @ a, wanted, rcond=None)[0]
+
+
+def _is_tall(shape: tuple[int, int]) -> bool:
+    """Whether a matrix has so many rows that sums over them take the place of its own decompositions."""
+    return shape[0] >= TALL * shape[1]
 
 
 KIND = LowRankKind()

@@ -13,7 +13,7 @@ import numpy as np
 from ....format.assembly import part_bytes
 from ....format.tensors.set_choice import KnownSets
 from ....format.tensors.terms import Part, reconstruct_tensor
-from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix
+from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix, row_blocks
 from ...quantize.grids import Quantizer
 from ...quantize.representation import Quantized
 from ...statistics.calibration import MatrixStatistics
@@ -36,12 +36,13 @@ def bit_value_at(byte_price: float) -> float:
 class Unit:
     """One matrix to be stored.
 
-    target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
+    values : float32 or float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer
+        codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
-    prepared : of the target and its statistics; made unless it is given
+    prepared : of the values and their statistics; made unless it is given
     """
 
-    target: np.ndarray
+    values: np.ndarray
     statistics: MatrixStatistics
     quantizer: Quantizer
     byte_price: float
@@ -52,11 +53,16 @@ class Unit:
 
     def __post_init__(self) -> None:
         if self.prepared is None:
-            object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
+            object.__setattr__(self, "prepared", self.quantizer.prepare(self.values, self.statistics))
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.target.shape
+        return self.values.shape
+
+    @property
+    def target(self) -> np.ndarray:
+        """float64[rows, columns]: the values, which grids alone do not need so wide."""
+        return self.remembered("target", lambda: self.values.astype(np.float64, copy=False))
 
     @property
     def sensitivities(self) -> np.ndarray:
@@ -101,13 +107,14 @@ class Unit:
 
     def row_losses(self, weights: np.ndarray) -> np.ndarray:
         """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, the loss of each row's errors alone."""
-        return 0.5 * self.row_fisher * np.square(self._rotated_errors(weights)).sum(1)
+        return 0.5 * self.row_fisher * self._row_squares(weights)
 
     def loss(self, weights: np.ndarray) -> float:
         """1/2 tr(Eᵀ G E H) in nats a token, with the moments that grids use."""
-        errors = self._rotated_errors(weights)
-        if self.prepared.coupling is not None:
-            errors += self.prepared.coupling.T @ errors
+        if self.prepared.coupling is None:
+            return 0.5 * float(self.prepared.row_fisher @ self._row_squares(weights))
+        errors = self._rotated_errors(weights, slice(None))
+        errors += self.prepared.coupling.T @ errors
         return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
 
     def weighed(self, errors: np.ndarray) -> np.ndarray:
@@ -127,8 +134,17 @@ class Unit:
         pulled = self.weighed(error) @ self.damped_hessian
         return np.square(pulled) / self.row_fisher[:, None] / self.damped_hessian.diagonal()
 
-    def _rotated_errors(self, weights: np.ndarray) -> np.ndarray:
-        return (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor
+    def _row_squares(self, weights: np.ndarray) -> np.ndarray:
+        """float64[rows]: e_i H e_iᵀ of the errors of each row."""
+        squares = np.empty(len(weights))
+        for some in row_blocks(len(weights)):
+            squares[some] = np.square(self._rotated_errors(weights, some)).sum(1)
+        return squares
+
+    def _rotated_errors(self, weights: np.ndarray, some: slice) -> np.ndarray:
+        """float64[some rows, columns]: the errors, as they are quantized."""
+        errors = weights[some].astype(np.float64) - self.values[some]
+        return errors[:, self.prepared.order] @ self.prepared.factor
 
     def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
         """A grid of this target (the unit's own unless given), at a byte price so many octaves coarser."""

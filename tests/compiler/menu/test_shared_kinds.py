@@ -137,7 +137,7 @@ def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mappin
     offer = allocation.chosen[2]
     moved = replace(
         units[2](),
-        target=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal(units[2]().shape),
+        values=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal(units[2]().shape),
         prepared=None,
     )
     found = offer.fit(moved)
