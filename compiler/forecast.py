@@ -52,12 +52,12 @@ EIGEN_FLOPS = 25  # of an eigenvector's coefficient
 FACTOR_FLOPS = 150  # of a singular value decomposition and what it promises, over the product of all three sides
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 BASE_BYTES = 520 << 20  # of the process with its libraries
-MODEL_COPIES = 4  # as it was, as it becomes, as integers, and on the way
+MODEL_COPIES = 4  # in a walk: as it was, as it becomes, as integers, and on the way
 TUNED_COPIES = 5  # of a model that is tuned: the values that move, two averages, gradients of two parts
 LOGIT_COPIES = 4  # of the logits of a batch: themselves, probabilities, and the gradients of both
-TABLE_BYTES = 64  # of a weight of a token table that is tried
+TABLE_BYTES = 32  # of a weight of a token table that is tried
+RETAINED = 1 << 29  # most bytes of blocks of other sizes that the allocator keeps; what is larger, it gives back
 UNUSABLE = 1.1  # of activations, by what stays between them when others are freed
-RETAINED = 1 << 30  # most bytes of an earlier stage that the allocator keeps; what is larger, it gives back
 KEPT_OF_PASS = 0.5  # of the registers of a pass, by gradients of some weights alone
 PEAK_FACTOR = 1.6  # that memory was within of what it was forecast to be, from 0.7 to 134.5 million weights
 
@@ -250,7 +250,9 @@ def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:
 
 
 def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threads: int) -> int:
-    """Bytes of memory: the model's copies, what the largest stage holds beside them, and what is kept of another."""
+    """Bytes of memory of the largest stage, copies of the model and what it holds beside them, and what is kept of
+    another one.
+    """
     program = model.program
     shapes = validate_program(program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
     stop, _ = before_logits(program)
@@ -260,14 +262,16 @@ def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threa
     sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
     positions = sequences * length
     at_once = positions_at_once(program)
-    calibration, walk = UNUSABLE * threads * 4 * (positions * inner + min(positions, at_once) * logits), 0.0
+    calibration = UNUSABLE * threads * (positions * inner + min(positions, at_once) * logits)
+    walk = float(MODEL_COPIES * model.parameters)
     if recipe.sequential.enabled:
         floats = live_width(shapes, counts.last_walked)
         tokens = min(recipe.sequential.tokens, WALK_FLOATS // floats, text_tokens)
-        walk = 2 * 4 * UNUSABLE * tokens * floats
+        walk += 2 * UNUSABLE * tokens * floats
         if recipe.distillation.enabled:
             part = max(PART_TOKENS, length)
             kept = threads * KEPT_OF_PASS * (part * inner + min(part, at_once) * logits)
-            walk += 4 * (kept + TUNED_COPIES * model.parameters)
-    *_, second, first = sorted((calibration, walk, float(TABLE_BYTES * counts.table)))
-    return round(BASE_BYTES + 4 * MODEL_COPIES * model.parameters + first + min(second, RETAINED))
+            walk += kept + TUNED_COPIES * model.parameters
+    table = 2 * model.parameters + TABLE_BYTES / 4 * counts.table
+    *_, second, first = sorted((model.parameters + calibration, table, walk))
+    return round(BASE_BYTES + 4 * first + min(4 * second, RETAINED))

@@ -15,10 +15,11 @@ from tiny_models import bare_model
 from bytecap.compiler.menu.composite import CompositeMatrix
 from bytecap.compiler.menu.kinds import KINDS, Unit
 from bytecap.compiler.menu.kinds.alias import AliasSetting
-from bytecap.compiler.menu.kinds.low_rank import TALL, weighted_singular
+from bytecap.compiler.menu.kinds.low_rank import TALL, LowRankSetting, weighted_singular
 from bytecap.compiler.menu.menus import offered_kinds
 from bytecap.compiler.menu.offers import PLAIN, Offer
 from bytecap.compiler.menu.setting import Setting
+from bytecap.compiler.quantize import grid_matrix
 from bytecap.compiler.quantize.grids import GridQuantizer
 from bytecap.compiler.rate_control.artifacts import assemble_model
 from bytecap.compiler.recipe import read_recipe
@@ -246,3 +247,24 @@ def test_a_tall_matrix_is_decomposed_by_its_second_moment() -> None:
     weighted = np.sqrt(made.row_fisher)[:, None] * (values @ made.factor)
     assert np.allclose(strengths, np.linalg.svd(weighted, compute_uv=False)) and (np.diff(strengths) <= 0).all()
     assert np.allclose((left * strengths) @ right, weighted) and np.allclose(left.T @ left, np.eye(6))
+
+
+def test_blocks_of_rows_change_nothing_but_last_bits(monkeypatch) -> None:
+    """Of a tall matrix, whose numbers are made some rows at a time; and its float32 values are as good as float64."""
+    random = np.random.default_rng(9)
+    values = (random.standard_normal((TALL * 8, 8)) @ np.diag(np.arange(8.0, 0.0, -1))).astype(np.float32)
+    measured = MatrixStatistics(np.diag(np.arange(1.0, 9.0)), random.uniform(0.5, 2.0, len(values)))
+    found = {}
+    for rows, weights in ((1 << 14, values), (7, values), (7, values.astype(np.float64))):
+        monkeypatch.setattr(grid_matrix, "BLOCK_ROWS", rows)
+        made = Unit(weights, measured, QUANTIZER, 1e-3, 1, {})
+        grid, fitted = made.grid(), KINDS["low-rank"].fit(made, LowRankSetting("under", 2))
+        assert np.array_equal(made.target, values) and made.target.dtype == np.float64
+        losses = grid.predicted_loss, made.loss(grid.weights), float(made.row_losses(grid.weights).sum())
+        assert losses == pytest.approx([losses[0]] * 3, rel=1e-3)  # its own has weights before float32
+        promised = KINDS["low-rank"].under(made)
+        found[rows, weights.dtype] = grid.grid.codes.tobytes(), made.bytes_of(fitted), promised, *losses
+        assert fitted.predicted_loss == pytest.approx(made.loss(fitted.weights))
+    first, *others = found.values()
+    for other in others:
+        assert other[:3] == first[:3] and other[3:] == pytest.approx(first[3:], rel=1e-12)
