@@ -24,7 +24,7 @@ def plan_compile(path: Path | str, found: ReadJob, options: CompileOptions, cap:
         "effort": f"{options.effort} of 9, recipe {recipe.name}",
     }
     said = {"cap": None if cap is None else cap_note(model, cap), "device": device_note(options.device)}
-    said |= {"threads": found.fewer_threads, "memory": memory_note(forecast.peak_bytes)}
+    said |= {"threads": found.fewer_threads, "memory": memory_note(forecast)}
     facts |= {title: note for title, note in said.items() if note is not None}
     steps = {"find the byte price": SAMPLED_TRIALS if recipe.row_sample.enabled else TRIALS}
     steps["land on the cap"] = SAMPLED_TRIALS

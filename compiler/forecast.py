@@ -69,13 +69,15 @@ def device_note(device: str) -> str | None:
     return f"{device} computes; the forecast of time and memory is for the processor alone"
 
 
-def memory_note(peak_bytes: int) -> str | None:
+def memory_note(forecast: Forecast) -> str | None:
     """What is to be said of a forecast of more memory than a process may have here."""
     there = memory_bytes()
-    if there is None or peak_bytes <= there:
+    if there is None or forecast.peak_bytes <= there:
         return None
-    least = f"about {peak_bytes / 1e9:.1f} GB are needed and this machine lets a process have {there / 1e9:.1f}"
-    return f"{least}: the compile may be killed; --threads 1 and a lower --effort take less"
+    needed = f"about {forecast.peak_bytes / 1e9:.1f} GB are needed"
+    least = f"{needed} and this machine lets a process have {there / 1e9:.1f}"
+    less = "a lower --effort takes less" if forecast.threads == 1 else "--threads 1 and a lower --effort take less"
+    return f"{least}: the compile may be killed; {less}"
 
 
 def threads_that_fit(model: Model, recipe: Recipe, text_tokens: int, threads: int) -> int:

@@ -176,7 +176,7 @@ def _stand_ins(model: Model) -> dict[int, int]:
 def _notes_of_cap(found: ReadJob, cap: int) -> list[str]:
     """What is to be said of the cap, of where the compile computes, and of its memory."""
     said = cap_note(found.job.model, cap), device_note(found.job.device)
-    said += found.fewer_threads, memory_note(found.forecast.peak_bytes)
+    said += found.fewer_threads, memory_note(found.forecast)
     return [note for note in said if note is not None]
 
 

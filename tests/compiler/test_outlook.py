@@ -116,32 +116,29 @@ def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
 def test_more_memory_than_the_machine_has_is_said_before_the_work(small_job, tmp_path, monkeypatch):
     arguments = small_job.compile_arguments(tmp_path / "out.bcap")
     monkeypatch.setattr(forecasts, "memory_bytes", lambda: 100_000_000)
-    warning = (
-        r"about 0\.\d GB are needed and this machine lets a process have 0\.1: the compile may be killed; --threads 1"
-    )
-    (note,) = [n for n in bytecap_command(*arguments, "--dry-run", "--json").document["outlook"]["notes"] if "GB" in n]
-    assert re.match(warning, note)
-    assert re.search(f"memory: {warning}", bytecap_command(*arguments, "-v").stderr)
+    monkeypatch.setattr(read_job, "usable_cores", lambda: 8)
+    fewer = "1 of 8 threads work, as memory allows; --threads 8 takes all"
+    warning = r"about 0\.\d GB are needed and this machine lets a process have 0\.1: the compile may be killed; "
+    notes = bytecap_command(*arguments, "--dry-run", "--json").document["outlook"]["notes"]
+    (note,) = [each for each in notes if "GB" in each]
+    assert re.fullmatch(f"{warning}a lower --effort takes less", note) and fewer in notes
+    said = bytecap_command(*arguments, "-v").stderr
+    assert re.search(f"memory: {warning}", said) and f"threads: {fewer}" in said
+    named = bytecap_command(*arguments, "--dry-run", "--threads", "2").stdout
+    assert "--threads 1 and a lower --effort take less" in named and fewer not in named
     for there in (None, 1 << 40):
         monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
-        assert "lets a process have" not in bytecap_command(*arguments, "--dry-run").stdout
+        found = bytecap_command(*arguments, "--dry-run").stdout
+        assert "lets a process have" not in found and "threads work" not in found
 
 
-def test_no_more_threads_work_than_fit_into_memory(small_job, tmp_path, monkeypatch):
+def test_no_more_threads_work_than_fit_into_memory(monkeypatch):
     """Each has activations of its own; who names threads gets them."""
     model, recipe = golf_model(3, **ARCHITECTURE), read_recipe("default")
     needed = {n: forecasts.forecast_compile(model, recipe, 4096, 256, n).peak_bytes for n in (1, 3, 8)}
     for there, threads in ((None, 8), (needed[8], 8), (needed[3], 3), (needed[1], 1), (needed[1] - 1, 1)):
         monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
         assert forecasts.threads_that_fit(model, recipe, 4096, 8) == threads
-    monkeypatch.setattr(read_job, "usable_cores", lambda: 8)
-    arguments = small_job.compile_arguments(tmp_path / "out.bcap")
-    found = bytecap_command(*arguments, "--dry-run", "--json").document["outlook"]
-    assert found["forecast"]["threads"] == 1
-    note = "1 of 8 threads work, as memory allows; --threads 8 takes all"
-    assert note in found["notes"] and f"threads: {note}" in bytecap_command(*arguments, "-v").stderr
-    found = bytecap_command(*arguments, "--dry-run", "--json", "--threads", "8").document["outlook"]
-    assert found["forecast"]["threads"] == 8 and note not in found["notes"]
 
 
 def test_what_is_done_to_states_counts_in_a_pass():
