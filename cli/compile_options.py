@@ -87,7 +87,7 @@ OPTIONS = (
     ),
     click.option("--keep-work", is_flag=True, help="Leave what is in it: for other caps of the same checkpoint."),
     seed_option(),
-    threads_option("CPU threads; the artifact does not depend on it.  [default: all]"),
+    threads_option("CPU threads; the artifact does not depend on it.  [default: all that memory allows]"),
     click.option(
         "--reproducible",
         is_flag=True,
