@@ -76,11 +76,12 @@ class QuantizedMatrix:
         return f"trellis-{self.grid.trellis_states}" if self.grid.trellis_states else "uniform"
 
 
-def row_blocks(rows: int) -> Iterator[slice]:
-    """So many rows, some at a time: most matrices have no more, but what is made of a token table would be several
-    times as large as it is.
+def row_blocks(rows: int, at_once: int = 0) -> Iterator[slice]:
+    """So many rows, some at a time, BLOCK_ROWS unless another number is given: most matrices have no more, but what is
+    made of a token table would be several times as large as it is.
     """
-    return (slice(start, start + BLOCK_ROWS) for start in range(0, rows, BLOCK_ROWS))
+    step = at_once or BLOCK_ROWS
+    return (slice(start, start + step) for start in range(0, rows, step))
 
 
 def zero_matrices(shapes: Sequence[tuple[int, int]]) -> list[QuantizedMatrix]:
@@ -190,9 +191,8 @@ def _mean_magnitude(
 
 def _in_column_steps(weights: np.ndarray, columns: np.ndarray, resolution: int) -> Iterator[tuple[slice, np.ndarray]]:
     """|w| over the steps of the columns, float64 [some rows, columns], and which rows: a table has many."""
-    inverse, step = np.exp2(-columns / 2**resolution), max(1, BLOCK_FLOATS // len(columns))
-    for start in range(0, len(weights), step):
-        some = slice(start, start + step)
+    inverse = np.exp2(-columns / 2**resolution)
+    for some in row_blocks(len(weights), max(1, BLOCK_FLOATS // len(columns))):
         yield some, np.abs(weights[some]) * inverse  # float64, whatever the weights are
 
 

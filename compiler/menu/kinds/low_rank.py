@@ -257,22 +257,21 @@ def factor_values(
     first = unit.quantize(a, MatrixStatistics(np.diag(strengths), fisher)).grid
     a = reconstruct_grid(first).astype(np.float64)
     gram = a.T @ (fisher[:, None] * a)
-    b = _second_factor(a, fisher, values)
+    b = _second_factor(a, gram, fisher, values)
     row_fisher = np.maximum(gram.diagonal(), 1e-30)
     second = unit.quantize(b, MatrixStatistics(unit.statistics.hessian, row_fisher)).grid
     return LowRankValues(first, second, 1)
 
 
-def _second_factor(a: np.ndarray, fisher: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _second_factor(a: np.ndarray, gram: np.ndarray, fisher: np.ndarray, values: np.ndarray) -> np.ndarray:
     """float64[rank, columns]: B for which A B is nearest to `values`, rows weighed by `fisher`; of a tall matrix by the
-    normal equations, which need no copy of it.
+    normal equations, which need no copy of it. gram : float64[rank, rank], Aᵀ F A
     """
-    roots = np.sqrt(fisher)[:, None]
     if not _is_tall(values.shape):
+        roots = np.sqrt(fisher)[:, None]
         return np.linalg.lstsq(roots * a, roots * values, rcond=None)[0]
-    weighted = (fisher[:, None] * a).T
-    wanted = sum(weighted[:, some] @ values[some] for some in row_blocks(len(values)))
-    return np.linalg.lstsq(weighted @ a, wanted, rcond=None)[0]
+    wanted = sum((fisher[some, None] * a[some]).T @ values[some] for some in row_blocks(len(values)))
+    return np.linalg.lstsq(gram, wanted, rcond=None)[0]
 
 
 def _is_tall(shape: tuple[int, int]) -> bool:

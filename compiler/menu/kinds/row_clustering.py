@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...quantize.grid_matrix import row_blocks
+
 ROUNDS = 8
 BLOCK_ROWS = 4096  # of distances that are looked at together
 LEAST = 1e-30
@@ -63,8 +65,7 @@ def nearest_rows(
     """
     norms = np.maximum(np.square(words).sum(1), LEAST)
     labels, scales = np.empty(len(vectors), np.int64), np.ones(len(vectors))
-    for start in range(0, len(vectors), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
+    for block in row_blocks(len(vectors), BLOCK_ROWS):
         products = vectors[block] @ words.T
         if gains:
             products = np.maximum(products, 0.0)
