@@ -19,7 +19,6 @@ import numpy as np
 
 from ..job import CompileJob
 from ..model.structure import embedding_tables
-from ..quantize.representation import Quantized
 from ..rate_control.budget import is_walked
 from ..statistics.swaps import measure_divergences
 from ..workers import run_jobs
@@ -35,7 +34,7 @@ CODEWORDS, FACTORS = "vq-rows", "low-rank"
 MEASURED, TAKEN = 3, 9  # octaves that are measured, and of which one is taken, evenly spaced
 LEFT_BY_WALKS = 0.5  # of a table's measured loss, about; what a walk aims at makes up for the rest
 LEAST_LOSS = 1e-30
-WEIGHTS_AT_ONCE = 1 << 27  # of tables that are quantized side by side: each takes 40 bytes a weight meanwhile
+WEIGHTS_AT_ONCE = 1 << 27  # of tables that are quantized side by side: each takes up to 28 bytes a weight meanwhile
 
 
 def choose_tables(job: CompileJob, units: Units, byte_price: float) -> Tried:
@@ -140,18 +139,22 @@ class _TableTrial:
     def _offers(self) -> tuple[list[Offer], Offer, tuple[float, float] | None]:
         """Menu, choice and measured losses."""
         unit = self._unit_at(self.octaves)
-        grid = unit.grid()
-        menu = [self._offer(unit, PLAIN, Setting(), grid)]
-        settings = self._settings(unit)
-        fitted = run_jobs(lambda each: KINDS[each[0]].fit(unit, each[1]), settings, self._threads)
-        menu += [self._offer(unit, *each, found) for each, found in zip(settings, fitted, strict=True)]
+
+        def offer_and_weights(kind: str, setting: Setting) -> tuple[Offer, np.ndarray]:
+            made = unit.grid() if kind == PLAIN else KINDS[kind].fit(unit, setting)
+            offer = Offer.of(unit, kind, setting, made, self.octaves, bounded=self.bounded)
+            return offer, made.weights  # and not its integers
+
+        settings = [(PLAIN, Setting()), *self._settings(unit)]
+        found = run_jobs(lambda each: offer_and_weights(*each), settings, self._threads)
+        menu = [offer for offer, _ in found]
         costs = [offer.cost(self.nats_per_byte) for offer in menu]
         best, least = int(np.argmin(costs)), self.settings.least_saving * menu[0].bytes
         if costs[0] - costs[best] < max(least, 1):
             return menu, menu[0], None
         if not len(self._text):
             return menu, menu[best], None
-        before, after = self._losses([grid.weights, fitted[best - 1].weights])
+        before, after = self._losses([found[0][1], found[best][1]])
         saved = menu[0].bytes - menu[best].bytes + (before - after) / self.nats_per_byte
         return menu, menu[best if saved >= least else 0], (before, after)
 
@@ -162,9 +165,6 @@ class _TableTrial:
         small = unit.values.size <= self.settings.most_weights
         codewords = KINDS[CODEWORDS].settings(unit) if small else []
         return [(CODEWORDS, each) for each in codewords] + [(FACTORS, each) for each in LOW_RANK.under(unit)]
-
-    def _offer(self, unit: Unit, kind: str, setting: Setting, found: Quantized) -> Offer:
-        return Offer.of(unit, kind, setting, found, self.octaves, bounded=self.bounded)
 
     def _losses(self, candidates: Sequence[np.ndarray]) -> list[float]:
         """Measured nats a token of the table with these weights, alone in the float model."""

@@ -31,9 +31,10 @@ from ...format.tensors.grid import (
     scale_of_magnitudes,
     step_table,
 )
+from ..row_blocks import row_blocks
 from .base_fit import fit_base
 from .coupled_search import search_coupled_path
-from .grid_matrix import PreparedMatrix, QuantizedMatrix, row_blocks, within_codes
+from .grid_matrix import PreparedMatrix, QuantizedMatrix, within_codes
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64

@@ -17,6 +17,7 @@ import numpy as np
 from ...format.assembly import encode_grid_stream
 from ...format.tensors.grid import MAX_STEP_OCTAVES, GridValues
 from ...format.tensors.terms import GridInStream
+from ..row_blocks import row_blocks
 from ..statistics.calibration import MatrixStatistics
 from ..statistics.damping import damped
 from ..statistics.row_coupling import couple_rows, coupled_costs, floor_fisher
@@ -24,7 +25,6 @@ from ..statistics.row_coupling import couple_rows, coupled_costs, floor_fisher
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
 EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
 BLOCK_FLOATS = 1 << 16  # of rows that are looked at at once
-BLOCK_ROWS = 1 << 14  # of which float64 numbers are made at once
 LARGEST_CODE = 1 << 22  # of a weight by itself; feedback between columns may add to it, and a stream holds 2**24
 
 
@@ -74,14 +74,6 @@ class QuantizedMatrix:
     def label(self) -> str:
         """How the integers are stored, in a word."""
         return f"trellis-{self.grid.trellis_states}" if self.grid.trellis_states else "uniform"
-
-
-def row_blocks(rows: int, at_once: int = 0) -> Iterator[slice]:
-    """So many rows, some at a time, BLOCK_ROWS unless another number is given: most matrices have no more, but what is
-    made of a token table would be several times as large as it is.
-    """
-    step = at_once or BLOCK_ROWS
-    return (slice(start, start + step) for start in range(0, rows, step))
 
 
 def zero_matrices(shapes: Sequence[tuple[int, int]]) -> list[QuantizedMatrix]:

@@ -162,6 +162,7 @@ ROOMS = {
         "instruction_sets",
         "profiles",
         "scratch_file",
+        "row_blocks",
         "settings",
         "representation_settings",
         "effort",

@@ -20,7 +20,7 @@ import numpy as np
 
 from ....format.tensors.grid import reconstruct_grid
 from ....format.tensors.terms import GridInStream, LowRankValues, Part
-from ...quantize.grid_matrix import row_blocks
+from ...row_blocks import row_blocks
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
 from ..setting import Setting
@@ -113,43 +113,43 @@ class LowRankKind:
             factors = factor_values(unit, _without(unit.target, members), rank, singular)
             parts = [factors, rescue_rows(unit, unit.target - unit.decoded([factors]), len(members))]
         else:
-            parts = factored_parts(
-                unit, unit.target, rank, weighted_directions(unit, "target"), len(unit.target) if how == "under" else 0
-            )
+            parts = _factored_parts(unit, rank, len(unit.values) if how == "under" else 0)
         return unit.composite(self.name, setting, parts)
 
 
-def factored_parts(unit: Unit, values: np.ndarray, rank: int, singular: Singular, rescued: int) -> list[Part]:
-    """Factors of this rank for `values`, and a grid of what they leave of so many rows."""
-    fisher = unit.row_fisher * _discounts(unit, values, rank, singular, rescued) if rescued else None
-    factors = factor_values(unit, values, rank, singular, fisher)
-    return [factors, rescue_rows(unit, values - unit.decoded([factors]), rescued)] if rescued else [factors]
-
-
-def _discounts(unit: Unit, values: np.ndarray, rank: int, singular: Singular, rescued: int) -> np.ndarray:
-    """`rescue_discounts` of what factors of this rank leave of `values`."""
-    rest = np.empty(values.shape)
+def _factored_parts(unit: Unit, rank: int, rescued: int) -> list[Part]:
+    """Factors of this rank, and a grid of what they leave of so many rows."""
+    values, singular = unit.values, weighted_directions(unit, "target")
+    if not rescued:
+        return [factor_values(unit, values, rank, singular)]
+    rest = np.empty_like(values)
     for some in row_blocks(len(values)):
         rest[some] = values[some] - product(unit, singular, rank, some)
-    return rescue_discounts(unit, rest, rescued)
+    factors = factor_values(unit, values, rank, singular, unit.row_fisher * rescue_discounts(unit, rest, rescued))
+    np.subtract(values, unit.decoded([factors]), out=rest)
+    return [factors, rescue_rows(unit, rest, rescued)]
 
 
 def weighted_singular(unit: Unit, values: np.ndarray) -> Singular:
     """Singular value decomposition of G^1/2 T L; of a matrix that is much taller than wide by the eigenvectors of its
-    second moment, whose weak directions are less exact.
+    second moment, whose weak directions are less exact, and left vectors in float32.
     """
     roots = np.sqrt(unit.row_fisher)[:, None]
     rows, columns = values.shape
     if not _is_tall(values.shape):
         return np.linalg.svd(roots * (values @ unit.factor), full_matrices=False)
-    moment, left = np.zeros((columns, columns)), np.empty(values.shape)
+
+    def weighted(some: slice) -> np.ndarray:
+        return roots[some] * (values[some] @ unit.factor)
+
+    moment, left = np.zeros((columns, columns)), np.empty(values.shape, np.float32)
     for some in row_blocks(rows):
-        left[some] = roots[some] * (values[some] @ unit.factor)
-        moment += left[some].T @ left[some]
+        block = weighted(some)
+        moment += block.T @ block
     energies, right = np.linalg.eigh(moment)
     strengths, right = np.sqrt(np.maximum(energies[::-1], 0.0)), right[:, ::-1]
     for some in row_blocks(rows):
-        left[some] = left[some] @ right / np.maximum(strengths, max(float(strengths[0]) * LEAST_SINGULAR, LEAST))
+        left[some] = weighted(some) @ right / np.maximum(strengths, max(float(strengths[0]) * LEAST_SINGULAR, LEAST))
     return left, strengths, np.ascontiguousarray(right.T)
 
 

@@ -21,7 +21,7 @@ ALL_SHARE = 0.75  # of the rows: from here on all of them get a grid of the diff
 
 def worst_rows(unit: Unit, error: np.ndarray, count: int) -> np.ndarray:
     """int64[count]: the rows of an error that lose most, ascending."""
-    return np.sort(np.argsort(-unit.row_losses(unit.target - error), kind="stable")[:count]).astype(np.int64)
+    return np.sort(np.argsort(-unit.error_losses(error), kind="stable")[:count]).astype(np.int64)
 
 
 def rescue_rows(unit: Unit, error: np.ndarray, count: int) -> Part:
@@ -36,13 +36,13 @@ def rescue_discounts(unit: Unit, error: np.ndarray, count: int) -> np.ndarray:
     lose most are rescued.
     """
     shares, members = np.ones(len(error)), worst_rows(unit, error, count)
-    shares[members] += 2 * unit.row_losses(unit.target - error)[members] / (error.shape[1] * unit.distortion)
+    shares[members] += 2 * unit.error_losses(error)[members] / (error.shape[1] * unit.distortion)
     return 1 / shares
 
 
 def paying_rows(unit: Unit, error: np.ndarray) -> tuple[float, int]:
     """(estimated nats of an error whose rows are rescued where that pays, how many these are)."""
-    coded, left = coded_costs(unit, error).sum(1), unit.row_losses(unit.target - error)
+    coded, left = coded_costs(unit, error).sum(1), unit.error_losses(error)
     count = int((coded < left).sum())
     if count >= ALL_SHARE * len(error):
         return float(coded.sum()), len(error)

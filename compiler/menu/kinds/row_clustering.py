@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...quantize.grid_matrix import row_blocks
+from ...row_blocks import row_blocks
 
 ROUNDS = 8
 BLOCK_ROWS = 4096  # of distances that are looked at together

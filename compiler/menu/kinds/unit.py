@@ -13,9 +13,10 @@ import numpy as np
 from ....format.assembly import part_bytes
 from ....format.tensors.set_choice import KnownSets
 from ....format.tensors.terms import Part, reconstruct_tensor
-from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix, row_blocks
+from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix
 from ...quantize.grids import Quantizer
 from ...quantize.representation import Quantized
+from ...row_blocks import row_blocks
 from ...statistics.calibration import MatrixStatistics
 from ...statistics.row_coupling import output_diagonal
 from ..composite import CompositeMatrix
@@ -107,13 +108,17 @@ class Unit:
 
     def row_losses(self, weights: np.ndarray) -> np.ndarray:
         """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, the loss of each row's errors alone."""
-        return 0.5 * self.row_fisher * self._row_squares(weights)
+        return 0.5 * self.row_fisher * self._row_squares(self._errors(weights))
+
+    def error_losses(self, error: np.ndarray) -> np.ndarray:
+        """float64[rows]: `row_losses` of weights that miss the target by so much."""
+        return 0.5 * self.row_fisher * self._row_squares(lambda some: error[some])
 
     def loss(self, weights: np.ndarray) -> float:
         """1/2 tr(Eᵀ G E H) in nats a token, with the moments that grids use."""
         if self.prepared.coupling is None:
-            return 0.5 * float(self.prepared.row_fisher @ self._row_squares(weights))
-        errors = self._rotated_errors(weights, slice(None))
+            return 0.5 * float(self.prepared.row_fisher @ self._row_squares(self._errors(weights)))
+        errors = self._as_quantized(self._errors(weights)(slice(None)))
         errors += self.prepared.coupling.T @ errors
         return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
 
@@ -134,16 +139,19 @@ class Unit:
         pulled = self.weighed(error) @ self.damped_hessian
         return np.square(pulled) / self.row_fisher[:, None] / self.damped_hessian.diagonal()
 
-    def _row_squares(self, weights: np.ndarray) -> np.ndarray:
+    def _row_squares(self, errors: Callable[[slice], np.ndarray]) -> np.ndarray:
         """float64[rows]: e_i H e_iᵀ of the errors of each row."""
-        squares = np.empty(len(weights))
-        for some in row_blocks(len(weights)):
-            squares[some] = np.square(self._rotated_errors(weights, some)).sum(1)
+        squares = np.empty(len(self.values))
+        for some in row_blocks(len(self.values)):
+            squares[some] = np.square(self._as_quantized(errors(some))).sum(1)
         return squares
 
-    def _rotated_errors(self, weights: np.ndarray, some: slice) -> np.ndarray:
-        """float64[some rows, columns]: the errors, as they are quantized."""
-        errors = weights[some].astype(np.float64) - self.values[some]
+    def _errors(self, weights: np.ndarray) -> Callable[[slice], np.ndarray]:
+        """float64[some rows, columns] of the errors that these weights are."""
+        return lambda some: weights[some].astype(np.float64) - self.values[some]
+
+    def _as_quantized(self, errors: np.ndarray) -> np.ndarray:
+        """float64[some rows, columns]: E L, its columns in the order in which they are quantized."""
         return errors[:, self.prepared.order] @ self.prepared.factor
 
     def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
