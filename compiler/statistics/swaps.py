@@ -22,6 +22,7 @@ from ...progress import StageProgress
 from ..model.logit_parts import before_logits, go_on, in_parts
 from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
+from ..row_blocks import row_blocks
 from ..workers import iterate_jobs, run_jobs, threads_for
 from .calibration import Statistics
 from .divergence import BATCH_TOKENS, divergences
@@ -39,17 +40,23 @@ def predicted_swap_losses(
 
 
 def _predicted(model: Model, index: int, replacement: np.ndarray, statistics: Statistics) -> float:
-    before = model.tensors[index].values
-    change = replacement.reshape(before.shape).astype(np.float64) - before
-    if index in statistics.matrices:
-        measured = statistics.matrices[index]
-        change = change.reshape(matrix_shape(before.shape))
-        weighed = (
-            change * measured.row_fisher[:, None] if measured.output_fisher is None else measured.output_fisher @ change
-        )
-        return 0.5 * float(((change @ measured.hessian) * weighed).sum())
-    fisher = statistics.vectors.get(index)
-    return 0.0 if fisher is None else 0.5 * float((fisher.reshape(change.shape) * change * change).sum())
+    before = model.tensors[index].values.reshape(matrix_shape(model.tensors[index].values.shape))
+    after = replacement.reshape(before.shape)
+
+    def change(some: slice) -> np.ndarray:
+        return after[some].astype(np.float64) - before[some]
+
+    if index not in statistics.matrices:
+        fisher, errors = statistics.vectors.get(index), change(slice(None))
+        return 0.0 if fisher is None else 0.5 * float((fisher.reshape(errors.shape) * errors * errors).sum())
+    measured, loss = statistics.matrices[index], 0.0
+    if measured.output_fisher is not None:
+        errors = change(slice(None))
+        return 0.5 * float(((errors @ measured.hessian) * (measured.output_fisher @ errors)).sum())
+    for some in row_blocks(len(before)):
+        errors = change(some)
+        loss += float(((errors @ measured.hessian) * (errors * measured.row_fisher[some, None])).sum())
+    return 0.5 * loss
 
 
 def measure_divergences(
