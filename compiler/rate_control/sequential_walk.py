@@ -16,7 +16,7 @@ import numpy as np
 
 from ...format.assembly import EncodedStreams
 from ...progress import StageProgress
-from ..allocator import give_freed_memory_back
+from ..allocator import freed_memory_given_back
 from ..extremes import naming_tensor
 from ..job import CompileJob
 from ..quantize.distillation import Distiller, make_distiller
@@ -128,8 +128,7 @@ class SequentialWalk:
 
         Tables that embed keep their quick result. distilled : False leaves distillation out, whatever the recipe says
         """
-        give_freed_memory_back()  # of trials, whose matrices are of other sizes
-        with ScratchFile(self.job.memory.folder) as scratch:
+        with freed_memory_given_back(), ScratchFile(self.job.memory.folder) as scratch:
             return self._run(progress, self._distiller(scratch) if distilled else None, distilled)
 
     def _run(self, progress: StageProgress, distiller: Distiller | None, distilled: bool) -> FinishedWalk:
