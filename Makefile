@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 NNCODEC := .nncodec
-PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input --no-compile
 LOCKED := --no-deps --require-hashes
 FUZZ ?=
 FUZZ_ROUND_TRIPS ?= 2000
@@ -15,8 +15,9 @@ help: ## list the targets
 
 # Made once, and again when the pins or the package's metadata change. Only files with the digests of requirements/ are
 # installed, torch as its smaller CPU build where the index has that, and `pip check` says whether one is missing. A
-# stamp written last means that an interrupted installation is repeated, never taken for a whole one. By the link, mypy
-# finds the package, whatever the folder of the checkout is called.
+# stamp written last means that an interrupted installation is repeated, never taken for a whole one. Bytecode is made on
+# all cores, and not by pip on one; what some packages hold for another Python is no matter. By the link, mypy finds the
+# package, whatever the folder of the checkout is called.
 $(VENV)/.installed: pyproject.toml $(addprefix requirements/,dev.txt torch-cpu.txt torch.txt)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bytecap needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'
 	@echo "installing the pinned packages into $(VENV) (once)" >&2
@@ -26,6 +27,7 @@ $(VENV)/.installed: pyproject.toml $(addprefix requirements/,dev.txt torch-cpu.t
 		echo "no CPU build of torch with a known digest: installing the one of the package index" >&2; \
 		$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch.txt; }
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
+	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@$(VENV)/bin/python -m pip check --disable-pip-version-check >&2
 	@mkdir -p $(VENV)/types && ln -sfn ../.. $(VENV)/types/bytecap
 	@touch $@
@@ -33,8 +35,9 @@ $(VENV)/.installed: pyproject.toml $(addprefix requirements/,dev.txt torch-cpu.t
 demo: $(VENV)/.installed ## build a text, train a small model on it, compile it to a cap and score it
 	@$(VENV)/bin/bytecap demo --force
 
+# Tests start a hundred processes, each of which would compile every module anew where the environment forbids bytecode.
 test: lint ## check style, format and types, then run all tests
-	@$(VENV)/bin/python -m pytest -q -n 2
+	@PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -q -n 2
 
 test-peers: $(VENV)/.installed ## install transformers and hold models, tokenizers and exports against it
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/peers.txt
