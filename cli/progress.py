@@ -108,11 +108,15 @@ def duration(seconds: float) -> str:
 
 
 class ProgressLines:
-    """A line a stage, or a step, on stderr."""
+    """A line a stage, or a step, on stderr.
+
+    A stage ends when all of it is done; what comes then belongs to the next one, which is often far before it says so.
+    """
 
     def __init__(self, *, every_step: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._every_step, self._clock, self._began = every_step, clock, clock()
         self._stage, self._stage_began, self._counts = "", self._began, ""
+        self._ended: float | None = None  # when all of the stage was done
         self._line_at, self._line_done = self._began, 0  # of the last line: when it was, and how far the stage was
         self._estimate: Estimate | None = None
         self._waiting: list[str] = []
@@ -125,9 +129,11 @@ class ProgressLines:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self._stage:
-            self._end_stage()
-            self._stage, self._stage_began = stage, self._clock()
-            self._line_at, self._line_done = self._stage_began, done
+            began = self._clock() if self._ended is None else self._ended
+            self._end_stage(began)
+            self._stage, self._stage_began = stage, began
+            self._line_at, self._line_done = began, done
+        self._ended = self._clock() if 0 < total <= done else None
         self._counts = f" {done:,}/{total:,}" if total else f" {done:,}" if done else ""
         if self._estimate is not None:
             self._estimate.take(stage, done, total)
@@ -146,11 +152,11 @@ class ProgressLines:
 
     def end(self) -> None:
         """The work is over."""
-        self._end_stage()
+        self._end_stage(self._clock())
 
-    def _end_stage(self) -> None:
+    def _end_stage(self, at: float) -> None:
         if self._stage:
-            self._say(f"{self._stage}{self._counts}: took {duration(self._clock() - self._stage_began)}{self._left()}")
+            self._say(f"{self._stage}{self._counts}: took {duration(at - self._stage_began)}{self._left()}")
         self._stage = ""
 
     def _left(self) -> str:

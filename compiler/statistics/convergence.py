@@ -50,6 +50,7 @@ def calibrate(
     most = max(1, LOGIT_FLOATS // (sequences.shape[1] * model.program.vocabulary_size))
     batch_sequences = min(settings.batch_sequences, most)
     total, convergence = -(-len(sequences) // batch_sequences), Convergence(settings.tolerance, threads)
+    progress(0, total)  # of a large model, the first batch takes long
     return measure_statistics(
         model,
         sequences[order],

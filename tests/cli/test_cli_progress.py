@@ -81,6 +81,18 @@ def test_a_log_has_a_header_and_a_line_for_each_stage_of_long_work(capsys: pytes
     assert "b 24/24: took 30 s" in capsys.readouterr().err
 
 
+def test_a_stage_has_not_taken_what_the_next_one_did_before_it_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = ProgressLines(clock=clock)
+    for seconds, stage, done in ((5, "a", 0), (8, "a", 9), (48, "b", 1), (50, "b", 9), (60, "b", 1)):
+        clock.now = float(seconds)
+        lines(stage, done, 9)
+    clock.now = 70.0
+    lines.end()
+    told = [line.partition("s  ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["a 9/9: took 3 s", "b 1/9: took 1 min 02 s"]
+
+
 def lines_of(steps: list[tuple[float, int, int]], capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What a log has of one stage whose steps are (seconds, done, total)."""
     clock = Clock()
