@@ -169,7 +169,8 @@ def _work(work: Mapping[str, Any]) -> str:
 
 def _forecast(report: Mapping[str, Any]) -> str:
     """`200 s (120 to 380) and 1.2 GB, taken 214 s and 1.1 GB`: before the work, beside what it came to."""
-    said, taken = report["forecast"], sum(report["seconds"].get(stage, 0.0) for stage in ("calibrate", "land"))
+    said, stages = report["forecast"], ("calibrate", "land", "measure")
+    taken = sum(report["seconds"].get(stage, 0.0) for stage in stages)
     memory = "" if report["peak_bytes"] is None else f" and {report['peak_bytes'] / 1e9:.1f} GB"
     span = f"{sum(said['seconds'].values()):.0f} s ({said['low']:.0f} to {said['high']:.0f})"
     where = ", for the processor alone" if "gpu" in report["instructions"]["libraries"] else ""

@@ -53,7 +53,7 @@ FACTOR_FLOPS = 150  # of a singular value decomposition and what it promises, ov
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 BASE_BYTES = 520 << 20  # of the process with its libraries
 MODEL_COPIES = 4  # in a walk: as it was, as it becomes, as integers, and on the way
-TUNED_COPIES = 5  # of a model that is tuned: the values that move, two averages, gradients of two parts
+TUNED_COPIES = 5  # of what is tuned, no tables: the values that move, two averages, gradients of two parts
 LOGIT_COPIES = 4  # of the logits of a batch: themselves, probabilities, and the gradients of both
 TABLE_BYTES = 44  # of a weight of a token table that is tried, with factors
 RETAINED = 1 << 29  # most bytes of blocks of other sizes that the allocator keeps; what is larger, it gives back
@@ -273,7 +273,7 @@ def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threa
         if recipe.distillation.enabled:
             part = max(PART_TOKENS, length)
             kept = threads * KEPT_OF_PASS * (part * inner + min(part, at_once) * logits)
-            walk += kept + TUNED_COPIES * model.parameters
+            walk += kept + TUNED_COPIES * (model.parameters - counts.table)
     table = 2 * model.parameters + TABLE_BYTES / 4 * counts.table
     *_, second, first = sorted((model.parameters + calibration, table, walk))
     return round(BASE_BYTES + 4 * first + min(4 * second, RETAINED))

@@ -184,6 +184,7 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
     artifact = landed.landing.trial.data
     ledger = build_ledger(artifact, measured.code_files, cap)
     report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | dict(measured.read)
+    clock.lap("measure")
     report |= {
         "profile": options.profile,
         "effort": options.effort,
