@@ -186,9 +186,9 @@ def _quick_statistics(job: CompileJob, stand_ins: Mapping[int, int], scratch: Sc
     length = min(job.model.program.sequence_length, max(LEAST_TOKENS, tokens // (2 * job.threads)))
     sequences = calibration_sequences(job.text, min(length, len(job.text)), tokens)
     how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch}
-    how["batch_sequences"] = max(1, LEAST_TOKENS // sequences.shape[1])  # so that short ones cost no more
-    how["passed_over"] = stand_ins.keys() - set(stand_ins.values())
-    found = measure_statistics(job.model, sequences, **how)
+    together = max(1, LEAST_TOKENS // sequences.shape[1])  # so that short sequences cost no more
+    passed_over = stand_ins.keys() - set(stand_ins.values())
+    found = measure_statistics(job.model, sequences, batch_sequences=together, passed_over=passed_over, **how)
     table = MatrixTable(list(stand_ins), lambda i: _believed(found.matrices[stand_ins[i]], found.tokens), scratch)
     return replace(found, matrices=table)
 

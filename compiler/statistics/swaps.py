@@ -50,12 +50,11 @@ def _predicted(model: Model, index: int, replacement: np.ndarray, statistics: St
         fisher, errors = statistics.vectors.get(index), change(slice(None))
         return 0.0 if fisher is None else 0.5 * float((fisher.reshape(errors.shape) * errors * errors).sum())
     measured, loss = statistics.matrices[index], 0.0
-    if measured.output_fisher is not None:
-        errors = change(slice(None))
-        return 0.5 * float(((errors @ measured.hessian) * (measured.output_fisher @ errors)).sum())
-    for some in row_blocks(len(before)):
+    correlated = measured.output_fisher is not None  # rows go together, and a matrix that was measured so is no table
+    for some in [slice(None)] if correlated else row_blocks(len(before)):
         errors = change(some)
-        loss += float(((errors @ measured.hessian) * (errors * measured.row_fisher[some, None])).sum())
+        weighed = measured.output_fisher @ errors if correlated else errors * measured.row_fisher[some, None]
+        loss += float(((errors @ measured.hessian) * weighed).sum())
     return 0.5 * loss
 
 

@@ -113,21 +113,21 @@ class LowRankKind:
             factors = factor_values(unit, _without(unit.target, members), rank, singular)
             parts = [factors, rescue_rows(unit, unit.target - unit.decoded([factors]), len(members))]
         else:
-            parts = _factored_parts(unit, rank, len(unit.values) if how == "under" else 0)
+            parts = _factored_parts(unit, rank, under=how == "under")
         return unit.composite(self.name, setting, parts)
 
 
-def _factored_parts(unit: Unit, rank: int, rescued: int) -> list[Part]:
-    """Factors of this rank, and a grid of what they leave of so many rows."""
+def _factored_parts(unit: Unit, rank: int, *, under: bool) -> list[Part]:
+    """Factors of this rank, and a grid of what they leave where they stand under one."""
     values, singular = unit.values, weighted_directions(unit, "target")
-    if not rescued:
+    if not under:
         return [factor_values(unit, values, rank, singular)]
     rest = np.empty_like(values)
     for some in row_blocks(len(values)):
         rest[some] = values[some] - product(unit, singular, rank, some)
-    factors = factor_values(unit, values, rank, singular, unit.row_fisher * rescue_discounts(unit, rest, rescued))
+    factors = factor_values(unit, values, rank, singular, unit.row_fisher * rescue_discounts(unit, rest, len(values)))
     np.subtract(values, unit.decoded([factors]), out=rest)
-    return [factors, rescue_rows(unit, rest, rescued)]
+    return [factors, GridInStream(unit.grid(rest).grid, 1)]
 
 
 def weighted_singular(unit: Unit, values: np.ndarray) -> Singular:

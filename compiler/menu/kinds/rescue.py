@@ -21,7 +21,11 @@ ALL_SHARE = 0.75  # of the rows: from here on all of them get a grid of the diff
 
 def worst_rows(unit: Unit, error: np.ndarray, count: int) -> np.ndarray:
     """int64[count]: the rows of an error that lose most, ascending."""
-    return np.sort(np.argsort(-unit.error_losses(error), kind="stable")[:count]).astype(np.int64)
+    return _largest(unit.error_losses(error), count)
+
+
+def _largest(losses: np.ndarray, count: int) -> np.ndarray:
+    return np.sort(np.argsort(-losses, kind="stable")[:count]).astype(np.int64)
 
 
 def rescue_rows(unit: Unit, error: np.ndarray, count: int) -> Part:
@@ -35,8 +39,9 @@ def rescue_discounts(unit: Unit, error: np.ndarray, count: int) -> np.ndarray:
     """float64[rows]: share of its own cost that one more error of a row has when the `count` rows that
     lose most are rescued.
     """
-    shares, members = np.ones(len(error)), worst_rows(unit, error, count)
-    shares[members] += 2 * unit.error_losses(error)[members] / (error.shape[1] * unit.distortion)
+    shares, losses = np.ones(len(error)), unit.error_losses(error)
+    members = _largest(losses, count)
+    shares[members] += 2 * losses[members] / (error.shape[1] * unit.distortion)
     return 1 / shares
 
 

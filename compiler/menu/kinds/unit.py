@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class Unit:
 
     def row_losses(self, weights: np.ndarray) -> np.ndarray:
         """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, the loss of each row's errors alone."""
-        return 0.5 * self.row_fisher * self._row_squares(self._errors(weights))
+        return 0.5 * self.row_fisher * self._row_squares(partial(self._errors, weights))
 
     def error_losses(self, error: np.ndarray) -> np.ndarray:
         """float64[rows]: `row_losses` of weights that miss the target by so much."""
@@ -117,8 +118,8 @@ class Unit:
     def loss(self, weights: np.ndarray) -> float:
         """1/2 tr(Eᵀ G E H) in nats a token, with the moments that grids use."""
         if self.prepared.coupling is None:
-            return 0.5 * float(self.prepared.row_fisher @ self._row_squares(self._errors(weights)))
-        errors = self._as_quantized(self._errors(weights)(slice(None)))
+            return 0.5 * float(self.prepared.row_fisher @ self._row_squares(partial(self._errors, weights)))
+        errors = self._as_quantized(self._errors(weights, slice(None)))
         errors += self.prepared.coupling.T @ errors
         return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
 
@@ -146,9 +147,9 @@ class Unit:
             squares[some] = np.square(self._as_quantized(errors(some))).sum(1)
         return squares
 
-    def _errors(self, weights: np.ndarray) -> Callable[[slice], np.ndarray]:
-        """float64[some rows, columns] of the errors that these weights are."""
-        return lambda some: weights[some].astype(np.float64) - self.values[some]
+    def _errors(self, weights: np.ndarray, some: slice) -> np.ndarray:
+        """float64[some rows, columns]: by how much these weights miss the target."""
+        return weights[some].astype(np.float64) - self.values[some]
 
     def _as_quantized(self, errors: np.ndarray) -> np.ndarray:
         """float64[some rows, columns]: E L, its columns in the order in which they are quantized."""
