@@ -59,7 +59,7 @@ TABLE_BYTES = 44  # of a weight of a token table that is tried, with factors
 RETAINED = 1 << 29  # most bytes of blocks of other sizes that the allocator keeps; what is larger, it gives back
 UNUSABLE = 1.1  # of activations, by what stays between them when others are freed
 KEPT_OF_PASS = 0.5  # of the registers of a pass, by gradients of some weights alone
-PEAK_FACTOR = 1.6  # that memory was within of what it was forecast to be, from 0.26 to 494 million weights
+PEAK_FACTOR = 1.6  # that memory was within of what it was forecast to be, from 0.26 to 268 million weights
 
 
 def device_note(device: str) -> str | None:
