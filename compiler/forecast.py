@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..format.container.limits import DEFAULT_LIMITS
-from ..format.program.operations import Linear, Scan
+from ..format.program.operations import SCANS, DeltaScan, Linear
 from ..format.program.program import validate_program
 from ..runtime.machine_memory import memory_bytes
 from .instruction_sets import has_half_products
@@ -209,10 +209,11 @@ def _scans(model: Model) -> float:
     shapes = [tensor.values.shape for tensor in model.tensors]
     widths, total = validate_program(model.program, shapes, DEFAULT_LIMITS).widths, 0.0
     for op in model.program.instructions:
-        if isinstance(op, Scan):
+        if isinstance(op, SCANS):
             alone, state = len(shapes[op.log_rates]) == 1, widths[op.write] // op.groups
             total += SCAN_FLOPS * (op.heads * CHUNK if alone else widths[op.x] * state)
             total += 2.0 * widths[op.x] * (CHUNK + 2 * state) if alone else 0.0
+            total += 2.0 * widths[op.x] * (CHUNK / 2 + state) if isinstance(op, DeltaScan) else 0.0
     return total
 
 

@@ -17,7 +17,7 @@ from . import kernels_exponential, kernels_rows
 from .attention import bind_attention, bind_capped_attention
 from .binding import Bind, BindContext, Step, Workspace
 from .rotations import Frequencies, Rotation, turn
-from .scan import bind_scan
+from .scan import bind_delta_scan, bind_scan
 
 ROTATIONS = {
     op.RopeLayout.HALF_SPLIT: kernels_rows.rope_half_split,
@@ -218,5 +218,6 @@ BINDERS: dict[type[op.Operation], Bind] = paired(
         (op.Affine, bind_affine),
         (op.CappedAttention, bind_capped_attention),
         (op.Scan, bind_scan),
+        (op.DeltaScan, bind_delta_scan),
     )
 )

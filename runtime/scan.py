@@ -1,8 +1,9 @@
-"""The scan of one sequence: a state of each head, which decays, takes in and is read position by position.
+"""The scans of one sequence: a state of each head, which decays, takes in and is read position by position.
 
 Strategy: where heads have one element each, as in the first Mamba, neighbouring heads are the SIMD loop; where they are
-wide, as in the second, the elements of the state are. The blocks of a state that is walked through all positions stay
-in the first-level cache. Shapes were validated before. Semantics: spec/program.md, section 4.
+wide, as in the second and in the delta rule, the elements of the state are. The blocks of a state that is walked
+through all positions stay in the first-level cache. Shapes were validated before. Semantics: spec/program.md, section
+4.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ INFINITY = np.float32(np.inf)
 
 def bind_scan(o: op.Scan, context: BindContext) -> Step:
     width, state_width = context.widths[o.x] // o.heads, context.widths[o.write] // o.groups
-    logarithms = context.tensors[o.log_rates].reshape(o.heads, -1).astype(np.float64)
-    with np.errstate(over="ignore"):  # of logarithms beyond sense the rates are infinite, and losses show it
-        rates = np.broadcast_to((-np.exp(logarithms)).astype(np.float32), (o.heads, state_width))
+    rates = np.broadcast_to(rates_of(o, context), (o.heads, state_width))
     narrow, key = width == 1, object()
     run, rates = (scan_narrow, rates.T) if narrow else (scan_wide, rates)
     shape = (state_width, o.heads) if narrow else (o.heads, width, state_width)
@@ -37,7 +36,24 @@ def bind_scan(o: op.Scan, context: BindContext) -> Step:
     return step
 
 
-def state_floats(o: op.Scan, widths: tuple[int, ...] | list[int]) -> int:
+def bind_delta_scan(o: op.DeltaScan, context: BindContext) -> Step:
+    shape = o.heads, context.widths[o.x] // o.heads, context.widths[o.write] // o.groups
+    rates, key = rates_of(o, context).ravel(), object()
+
+    def step(workspace: Workspace, out: np.ndarray, *registers: np.ndarray) -> None:
+        delta_scan(*registers, rates, o.groups, workspace.state(key, shape), out)
+
+    return step
+
+
+def rates_of(o: op.Scan | op.DeltaScan, context: BindContext) -> np.ndarray:
+    """float32 [heads, 1 or elements of the state]: what the logarithm of a state changes by in a step of 1."""
+    logarithms = context.tensors[o.log_rates].reshape(o.heads, -1).astype(np.float64)
+    with np.errstate(over="ignore"):  # of logarithms beyond sense the rates are infinite, and losses show it
+        return (-np.exp(logarithms)).astype(np.float32)
+
+
+def state_floats(o: op.Scan | op.DeltaScan, widths: tuple[int, ...] | list[int]) -> int:
     """Elements of the state of a running sequence; widths : of all registers."""
     return widths[o.x] * (widths[o.write] // o.groups)
 
@@ -121,3 +137,42 @@ def advance_heads(state, rates, steps, x, write, read, out):
         step = steps[head]
         state[head] = state[head] * decay(step * rates[head]) + step * x[head] * write
         out[head] += state[head] * read
+
+
+@kernel(fastmath=REASSOCIATE, **KERNEL)
+def decayed(row, by, write):
+    """row = by * row, in place; the inner product of that and `write`. float32 [state]."""
+    accumulator = ZERO
+    for i in range(row.size):
+        row[i] *= by
+        accumulator += row[i] * write[i]
+    return accumulator
+
+
+@kernel(fastmath=REASSOCIATE, **KERNEL)
+def corrected(row, intake, write, read):
+    """row = row + intake * write, in place; the inner product of that and `read`. float32 [state]."""
+    accumulator = ZERO
+    for i in range(row.size):
+        row[i] += intake * write[i]
+        accumulator += row[i] * read[i]
+    return accumulator
+
+
+@kernel(**KERNEL)
+def delta_scan(x, steps, strengths, write, read, rates, groups, state, out):
+    """The delta rule: see `scan_wide`.
+
+    strengths : float32 [length, heads]
+    rates : float32 [heads]
+    """
+    heads, width, size = state.shape
+    for head in range(heads):
+        first = head // (heads // groups) * size
+        for t in range(x.shape[0]):
+            taken, asked = write[t, first : first + size], read[t, first : first + size]
+            by = decay(steps[t, head] * rates[head])
+            for c in range(width):
+                at = head * width + c
+                beyond = x[t, at] - decayed(state[head, c], by, taken)
+                out[t, at] = corrected(state[head, c], strengths[t, head] * beyond, taken, asked)

@@ -141,7 +141,7 @@ def sequence_bytes(program: Program, shapes: ProgramShapes, length: int) -> int:
     logits = tail * length * tile_columns(program.vocabulary_size, length)
     attentions = [o for o in program.instructions if isinstance(o, op.Attention | op.CappedAttention)]
     scores = max((score_floats(o, max(1, length)) for o in attentions), default=0)
-    states = [state_floats(o, shapes.widths) for o in program.instructions if isinstance(o, op.Scan)]
+    states = [state_floats(o, shapes.widths) for o in program.instructions if isinstance(o, op.SCANS)]
     return 4 * (sum(capacities) * length + logits + max([scores, *states]))
 
 

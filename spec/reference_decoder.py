@@ -55,7 +55,7 @@ def read_header(data):
     check(data[:8] == MAGIC[: len(data)], "not an artifact", "R-HDR-1", 0)
     check(len(data) >= HEADER_BYTES, "truncated", "R-HDR-2", len(data))
     major, minor, count, reserved = data[8:12]
-    check(major == 1 and minor in (0, 1, 2), "unsupported", "R-HDR-3", 8)
+    check(major == 1 and minor in (0, 1, 2, 3), "unsupported", "R-HDR-3", 8)
     end = HEADER_BYTES + count * ENTRY_BYTES
     check(len(data) >= end + CHECKSUM_BYTES, "truncated", "R-HDR-2", len(data))
     check(zlib.crc32(data[:end]) == struct.unpack_from("<I", data, end)[0], "checksum mismatch", "R-HDR-4", end)

@@ -173,8 +173,8 @@ def execute_capped_attention(context: PassContext, o: op.CappedAttention, q: Ten
     return y.transpose(1, 2).flatten(-2)
 
 
-def execute_scan(context: PassContext, o: op.Scan, x: Tensor, step: Tensor, write: Tensor, read: Tensor) -> Tensor:
-    return scanned(x, step, write, read, context.tensors[o.log_rates], o.heads, o.groups)
+def execute_scan(context: PassContext, o: op.Scan | op.DeltaScan, *registers: Tensor) -> Tensor:
+    return scanned(context.tensors[o.log_rates], *registers, heads=o.heads, groups=o.groups)
 
 
 def execute_exclude(context: PassContext, o: op.Exclude, y: Tensor, v: Tensor) -> Tensor:
@@ -235,5 +235,6 @@ EXECUTIONS: dict[type[op.Operation], Execution] = paired(
         (op.Affine, execute_affine),
         (op.CappedAttention, execute_capped_attention),
         (op.Scan, execute_scan),
+        (op.DeltaScan, execute_scan),
     )
 )

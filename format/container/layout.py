@@ -11,7 +11,7 @@ from __future__ import annotations
 from construct import Bytes, Construct, Int8ul, Int32ul, Struct
 
 MAGIC = b"\x89BCAP\r\n\x1a"  # not ASCII, not UTF-8, broken by newline translation and by text-mode end of file
-MAJOR_VERSION, MINOR_VERSION = 1, 2  # the newest minor version; older ones of the same major version are read
+MAJOR_VERSION, MINOR_VERSION = 1, 3  # the newest minor version; older ones of the same major version are read
 
 HEADER = Struct(
     "magic" / Bytes(len(MAGIC)) * "89 42 43 41 50 0d 0a 1a, what tells an artifact from any other file",

@@ -1,4 +1,4 @@
-"""The operations on heads: rotations, attention, and the scan that carries a state.
+"""The operations on heads: rotations, attention, and the scans that carry a state.
 
 Strategy: declared as all operations are, see operations.py, which lists them with the others.
 """
@@ -95,3 +95,21 @@ class Scan(Operation):
     heads: Count
     groups: Count
     log_rates: TensorIndex
+
+
+@operation(25, since=3)
+@dataclass(frozen=True)
+class DeltaScan(Operation):
+    """A scan that takes in, by its strength, what x has beyond what the state already holds for `write`."""
+
+    x: Register
+    step: Register
+    strength: Register
+    write: Register
+    read: Register
+    heads: Count
+    groups: Count
+    log_rates: TensorIndex
+
+
+SCANS = (Scan, DeltaScan)

@@ -186,17 +186,19 @@ def _capped_attention(instruction: op.CappedAttention, context: ShapeContext) ->
     return _attention(instruction, context)
 
 
-def _scan(instruction: op.Scan, context: ShapeContext) -> int:
-    context.grouped(instruction.heads, instruction.groups, "groups")
+def _scan(instruction: op.Scan | op.DeltaScan, context: ShapeContext) -> int:
+    heads = instruction.heads
+    context.grouped(heads, instruction.groups, "groups")
     width = context.widths[instruction.x]
-    context.split(width, instruction.heads, "heads")
+    context.split(width, heads, "heads")
     state = context.split(context.equal(instruction.write, instruction.read), instruction.groups, "groups")
-    if context.widths[instruction.step] != instruction.heads:
-        message = f"steps of width {context.widths[instruction.step]} for {instruction.heads} heads"
-        raise context.place.invalid(message, "R-PRG-22")
+    for register in {instruction.step, getattr(instruction, "strength", instruction.step)}:
+        if context.widths[register] != heads:
+            message = f"steps or strengths of width {context.widths[register]} for {heads} heads"
+            raise context.place.invalid(message, "R-PRG-22")
     shape = context.shape(instruction.log_rates)
-    if shape not in ((instruction.heads,), (instruction.heads, state)):
-        message = f"log-rates of shape {shape} for {instruction.heads} heads with a state {state} wide"
+    if shape != (heads,) and (isinstance(instruction, op.DeltaScan) or shape != (heads, state)):
+        message = f"log-rates of shape {shape} for {heads} heads with a state {state} wide"
         raise context.place.invalid(message, "R-PRG-39")
     return width
 
@@ -261,5 +263,6 @@ SHAPE_RULES: dict[type[op.Operation], ShapeRule] = paired(
         (op.Affine, _same),
         (op.CappedAttention, _capped_attention),
         (op.Scan, _scan),
+        (op.DeltaScan, _scan),
     )
 )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ..registry import keyed
-from .head_operations import Attention, CappedAttention, Rope, Rotate, Scan
+from .head_operations import SCANS as SCANS
+from .head_operations import Attention, CappedAttention, DeltaScan, Rope, Rotate, Scan
 from .kinds import (
     LATER_ACTIVATIONS,
     ActivationKind,
@@ -249,5 +250,6 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Affine,
     CappedAttention,
     Scan,
+    DeltaScan,
 )
 OPERATIONS_BY_ID = keyed(OPERATIONS, "wire_id", "name")

@@ -23,7 +23,7 @@ from .walk import Walk
 
 QUERY, KEY, VALUE, OUTPUT, ATTENTION_GATE = (f"attention {part}" for part in ("q", "k", "v", "o", "gate"))
 UP, GATE, DOWN = (f"mlp {part}" for part in ("up", "gate", "down"))
-STATE_INPUTS = tuple(f"state {part}" for part in ("x", "step", "write", "read"))  # in the order of a scan's operands
+STATE_INPUTS = ("x", "step", "strength", "write", "read")  # operands of scans
 STATE_GATE, STATE_OUTPUT = "state gate", "state o"
 WITH_PARTS = ("attention", "mlp", "state")
 TABLE, HEAD, VALUE_TABLE, PROJECTION = "token table", "head", "value table", "table projection"
@@ -43,6 +43,7 @@ VECTOR_ROLES: Mapping[tuple[type[Operation], str], str] = paired(
         ((op.Rotate, "frequencies"), "frequencies"),
         ((op.CappedAttention, "sinks"), "attention sinks"),
         ((op.Scan, "log_rates"), "state rates"),
+        ((op.DeltaScan, "log_rates"), "state rates"),
     )
 )
 BEHIND_HEAD = (op.Softcap, op.Scale, op.ScaleTiled, op.Affine)
@@ -169,7 +170,7 @@ def _layer_at(attentions: Sequence[int], index: int) -> int:
 
 def _find_states(walk: Walk, found: dict[int, MapUse]) -> None:
     """Linear maps around scans: what reads one, what gates that, and what makes its operands."""
-    scans = [index for index, instruction in enumerate(walk.program.instructions) if isinstance(instruction, op.Scan)]
+    scans = [index for index, instruction in enumerate(walk.program.instructions) if isinstance(instruction, op.SCANS)]
     for scan in scans:
         seen, pending = {scan}, [scan]
         while pending and walk.step():
@@ -186,11 +187,12 @@ def _find_states(walk: Walk, found: dict[int, MapUse]) -> None:
             for gate in gates:
                 for maker in walk.of_kind(walk.origins(gate, (*STRAIGHT, op.Activation)), op.Linear):
                     found.setdefault(maker, MapUse(STATE_GATE))
-    for scan in scans:
-        for role, register in zip(STATE_INPUTS, walk.program.instructions[scan].registers, strict=True):
+    inputs = {part: f"state {part}" for part in STATE_INPUTS}
+    for scan in (walk.program.instructions[index] for index in scans):
+        for role, register in ((inputs[part], getattr(scan, part)) for part in inputs if hasattr(scan, part)):
             _find_makers(walk, register, MapUse(role), found, (*JOINING, op.Activation))
     for index, use in [*found.items()]:
-        if use.role in STATE_INPUTS:  # of a low rank, as the steps of a Mamba: the first factor has the role, too
+        if use.role in inputs.values():  # of a low rank, as the steps of a Mamba: the first factor has the role, too
             ends = walk.origins(walk.program.instructions[index].x, STRAIGHT)  # type: ignore[attr-defined]
             for maker in walk.of_kind(ends, op.Linear):
                 found.setdefault(maker, use)

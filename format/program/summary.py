@@ -52,7 +52,7 @@ def summarize_program(
     head, uses = find_head(program), find_map_uses(program)
     attentions = [(i, each) for i, each in enumerate(instructions) if isinstance(each, ATTENTIONS)]
     width = shapes.widths[instructions[head].x] if head is not None else shapes.widths[-1]  # type: ignore[attr-defined]
-    scans = [each for each in instructions if isinstance(each, op.Scan)]
+    scans = [each for each in instructions if isinstance(each, op.SCANS)]
     first = attentions[0][1] if attentions else None
     phrases = [
         _kind(program, uses, (len(attentions), len(scans)), width),
@@ -106,7 +106,7 @@ def _attention_phrases(attentions: Sequence[op.Attention | op.CappedAttention], 
     return found
 
 
-def _state_phrases(scans: Sequence[op.Scan], shapes: ProgramShapes) -> list[str]:
+def _state_phrases(scans: Sequence[op.Scan | op.DeltaScan], shapes: ProgramShapes) -> list[str]:
     """`states of 24 heads of 64 by 128`, as many numbers a head."""
     sizes = Counter((o.heads, shapes.widths[o.x] // o.heads, shapes.widths[o.write] // o.groups) for o in scans)
     return [

@@ -2,9 +2,9 @@
 
 Strategy: one upper bound an instruction, from its widths and shapes. Elementwise operations count their output,
 products their matrix, attention the keys that a token may see in a sequence of the program's own length, a scan its
-state twice. Executors spread a vector to the width that it meets, and take a constant of that width for one that is
-left out; many instructions may share one short vector, so that the file's size does not bound this memory. Both sums
-have a limit: spec/program.md, section 6.
+state twice, one by the delta rule three times. Executors spread a vector to the width that it meets, and take a
+constant of that width for one that is left out; many instructions may share one short vector, so that the file's size
+does not bound this memory. Both sums have a limit: spec/program.md, section 6.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def _multiply_adds(
     if isinstance(instruction, op.Attention | op.CappedAttention):
         seen = min(instruction.window, length) if instruction.window else length
         return seen * (widths[instruction.q] + width)
-    if isinstance(instruction, op.Scan):
-        return 2 * width * (widths[instruction.write] // instruction.groups)
+    if isinstance(instruction, op.SCANS):
+        passes = 3 if isinstance(instruction, op.DeltaScan) else 2
+        return passes * width * (widths[instruction.write] // instruction.groups)
     return width
 
 

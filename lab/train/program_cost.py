@@ -1,14 +1,14 @@
 """How many multiplications and additions a program takes a token, for training at equal compute.
 
 Strategy: only what grows with the square of a width counts: linear maps, scores and sums of
-attention over the positions that a query sees on average, and what a scan does to its state. Norms,
+attention over the positions that a query sees on average, and what a scan does to each element of its state. Norms,
 gates and softmax are left out, for every program alike.
 """
 
 from __future__ import annotations
 
 from ...compiler.model.model import Model
-from ...format.program.operations import Attention, CappedAttention, Linear, Scan
+from ...format.program.operations import Attention, CappedAttention, DeltaScan, Linear, Scan
 from ...format.program.program import validate_program
 
 TRAINING_PASSES = 3  # forward, gradients by inputs, gradients by weights
@@ -25,8 +25,9 @@ def forward_flops(model: Model) -> float:
         elif isinstance(instruction, Attention | CappedAttention):
             seen = _mean_seen(program.sequence_length, instruction.window)
             total += 2.0 * seen * (widths[instruction.q] + widths[index])
-        elif isinstance(instruction, Scan):  # what decays, is taken in and is read of each element of the state
-            total += 5.0 * widths[index] * (widths[instruction.write] // instruction.groups)
+        elif isinstance(instruction, Scan | DeltaScan):  # what decays, is taken in and read
+            of_an_element = 7.0 if isinstance(instruction, DeltaScan) else 5.0
+            total += of_an_element * widths[index] * (widths[instruction.write] // instruction.groups)
     return total
 
 

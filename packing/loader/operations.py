@@ -234,6 +234,29 @@ def run_scan(
     return torch.stack(y, 1)
 
 
+def run_delta_scan(
+    run: ForwardPass,
+    x: Tensor,
+    step: Tensor,
+    strength: Tensor,
+    write: Tensor,
+    read: Tensor,
+    heads: int,
+    groups: int,
+    log_rates: int,
+) -> Tensor:
+    decay = (-step * run.tensors[log_rates].exp())[..., None, None].exp()
+    strength, x = strength.unflatten(-1, (heads, 1, 1)), x.unflatten(-1, (heads, -1, 1))
+    write, read = (y.unflatten(-1, (groups, -1)).repeat_interleave(heads // groups, -2) for y in (write, read))
+    state: Any = 0
+    y = []
+    for at in range(x.shape[1]):
+        state, into = decay[:, at] * state, write[:, at, :, None]
+        state = state + strength[:, at] * (x[:, at] - (state * into).sum(-1, True)) * into
+        y.append((state @ read[:, at, :, :, None]).flatten(1))
+    return torch.stack(y, 1)
+
+
 def run_shift(run: ForwardPass, x: Tensor, by: int, reset: int) -> Tensor:
     length = x.shape[1]
     y = F.pad(x, (0, 0, min(by, length), 0))[:, :length]
@@ -297,4 +320,5 @@ OPERATIONS: dict[int, Callable[..., Tensor]] = {
     22: run_affine,
     23: run_capped_attention,
     24: run_scan,
+    25: run_delta_scan,
 }

@@ -39,6 +39,7 @@ OPERANDS: dict[int, str] = {
     22: "rff",
     23: "rrrwwfwefo",
     24: "rrrrwwt",
+    25: "rrrrrwwt",
 }
 
 

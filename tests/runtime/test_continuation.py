@@ -44,7 +44,7 @@ def test_pieces_of_a_sequence_give_the_logits_of_the_whole(operation, data):
 
 
 def looking_back(window: int, reset: bool) -> tuple[Program, list[np.ndarray]]:
-    """Everything that looks back: the token before, attention, shift, the states of wide heads and of narrow ones."""
+    """Everything that looks back: the token before, attention, shift, states of wide and narrow heads, deltas."""
     random = np.random.default_rng(1)
     shapes = ((20, 16), (11, 16), (8, 16), (8,), (16, 4))
     tensors = [random.standard_normal(shape).astype(np.float32) * 0.3 for shape in shapes]
@@ -65,7 +65,10 @@ def looking_back(window: int, reset: bool) -> tuple[Program, list[np.ndarray]]:
         op.Activation(10, op.ActivationKind.SOFTPLUS),
         op.Scan(12, 13, 3, 3, 16, 2, 4),
         op.Add(10, 14),
-        op.Linear(15, 0),
+        op.Activation(3, op.ActivationKind.SIGMOID),
+        op.DeltaScan(15, 11, 16, 3, 3, 8, 2, 3),
+        op.Add(15, 17),
+        op.Linear(18, 0),
     )
     return Program(instructions, 20, 300, 3), tensors
 

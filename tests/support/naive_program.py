@@ -203,6 +203,23 @@ class NaiveRun:
                         out[i, head * value_width + c] += weight * v[j, group * value_width + c]
         return out
 
+    def delta_scan(self, o):
+        x, step, strength, write, read = (self.registers[r] for r in (o.x, o.step, o.strength, o.write, o.read))
+        width, size, rates = x.shape[1] // o.heads, write.shape[1] // o.groups, self.tensors[o.log_rates]
+        out = np.zeros_like(x)
+        for head in range(o.heads):
+            group = head // (o.heads // o.groups)
+            for c in range(width):
+                state = [0.0] * size
+                for i in range(x.shape[0]):
+                    decay = math.exp(-step[i, head] * math.exp(rates[head]))
+                    state = [decay * each for each in state]
+                    held = sum(state[n] * write[i, group * size + n] for n in range(size))
+                    for n in range(size):
+                        state[n] += strength[i, head] * (x[i, head * width + c] - held) * write[i, group * size + n]
+                        out[i, head * width + c] += state[n] * read[i, group * size + n]
+        return out
+
     def scan(self, o):
         x, step, write, read = (self.registers[r] for r in (o.x, o.step, o.write, o.read))
         width, size, rates = x.shape[1] // o.heads, write.shape[1] // o.groups, self.tensors[o.log_rates]

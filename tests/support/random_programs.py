@@ -186,6 +186,18 @@ def add_scan(b: Builder) -> int:
     return b.emit(op.Scan(x, step, write, read, heads, groups, rates), heads * width)
 
 
+def add_delta_scan(b: Builder) -> int:
+    groups, group, width, size = b.pick(1, 2), b.pick(1, 2, 3), b.pick(1, 2, 3), b.pick(1, 2, 4)
+    heads, source = groups * group, b.normalized(b.register())
+    x, step, strength = b.projected(b.register(), heads * width), b.projected(source, heads), b.projected(source, heads)
+    step = b.emit(op.Activation(step, op.ActivationKind.SOFTPLUS), heads)
+    strength = b.emit(op.Activation(strength, op.ActivationKind.SIGMOID), heads)
+    write, read = (b.normalized(b.projected(source, groups * size)) for _ in range(2))
+    write = b.emit(op.Affine(write, (groups * size) ** -0.5, 0.0), groups * size)  # a longer one may let states grow
+    rates = b.tensor(b.random.uniform(-2, 0.5, heads))
+    return b.emit(op.DeltaScan(x, step, strength, write, read, heads, groups, rates), heads * width)
+
+
 def add_exclude(b: Builder) -> int:
     kv_heads, group, head_width = b.pick(1, 2), b.pick(1, 2, 3), b.pick(2, 3, 4)
     v = b.projected(b.normalized(b.register()), kv_heads * head_width)
@@ -268,6 +280,7 @@ ADDERS = {
     op.Affine: add_affine,
     op.CappedAttention: add_capped_attention,
     op.Scan: add_scan,
+    op.DeltaScan: add_delta_scan,
 }
 
 

@@ -103,6 +103,11 @@ def scan(heads: int = 3, groups: int = 1, rates: int = VECTOR_OF_3, x: int = 1, 
     return bytes([24, x, 1, write, read, heads, groups]) + step(rates, TABLE)
 
 
+def delta_scan(heads: int = 3, rates: int = VECTOR_OF_3, strength: int = 1, write: int = 2, read: int = 2) -> bytes:
+    """A scan by the delta rule over the register before, in one group."""
+    return bytes([25, 1, 1, strength, write, read, heads, 1]) + step(rates, TABLE)
+
+
 SLICE_4 = b"\x0f\x01\x00\x04"  # elements 0 to 3 of the register before
 BAD, OVER = InvalidArtifact, LimitExceeded
 
@@ -443,6 +448,10 @@ STATE_VECTORS = (
         "Operation 25 is not defined in version 1.2.", 2,
     ),
     ProgramVector(
+        "operation-of-a-still-later-version", assemble(EMBED, b"\x1a\x01"), UnsupportedArtifact, "R-PRG-3",
+        "Operation 26 is not defined in version 1.3.", 3,
+    ),
+    ProgramVector(
         "scan-steps-not-one-a-head", assemble(EMBED, scan(heads=4, rates=TABLE), HEAD), BAD, "R-PRG-22",
         "A scan of 4 heads has steps of width 8.", 2,
     ),
@@ -473,6 +482,18 @@ STATE_VECTORS = (
     ProgramVector(
         "scan-rates-a-cube", assemble(EMBED, b"\x0f\x01\x00\x01", scan(heads=1, rates=CUBE), HEAD), BAD, "R-PRG-39",
         "The log-rates of a scan have three dimensions.", 2,
+    ),
+    ProgramVector(
+        "delta-scan-strengths-not-one-a-head", assemble(EMBED, SLICE_3, delta_scan(strength=2), SLICE_4), BAD,
+        "R-PRG-22", "A delta-scan of 3 heads has strengths of width 8.", 3,
+    ),
+    ProgramVector(
+        "delta-scan-write-and-read-differ", assemble(EMBED, SLICE_3, delta_scan(read=1), SLICE_4), BAD, "R-PRG-22",
+        "What a delta-scan writes by is 8 wide, what it reads by 3.", 3,
+    ),
+    ProgramVector(
+        "delta-scan-rates-of-elements", assemble(EMBED, delta_scan(8, TABLE, 1, 1, 1), HEAD), BAD, "R-PRG-39",
+        "A delta-scan has a rate for each element of its states.", 3,
     ),
 )  # fmt: skip
 

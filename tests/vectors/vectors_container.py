@@ -68,6 +68,7 @@ def good_containers() -> Iterator[Vector]:
     yield good("stored", ROWS, contents, "All five critical sections, stored plainly.")
     yield good("minor-one", ROWS, contents, "Version 1.1, as far as the container goes.", minor_version=1)
     yield good("minor-two", ROWS, contents, "Version 1.2, as far as the container goes.", minor_version=2)
+    yield good("minor-three", ROWS, contents, "Version 1.3, as far as the container goes.", minor_version=3)
     empty = [Row(i) for i in (PROGRAM, DIRECTORY, RAW, CODES)] + [ROWS[4]]
     yield good("empty-sections", empty, [b"d" * 32], "Sections may be empty, as far as the container goes.")
     rows = [
@@ -136,10 +137,10 @@ def header_vectors() -> Iterator[Vector]:
     no_table = MAGIC + bytes([1, 0, 255, 0])
     yield bad("header-no-table", no_table, TruncatedArtifact, "R-HDR-2", 12, "The file claims 255 sections and ends.")
     yield bad("header-major", container(ROWS, version=(2, 0)), UnsupportedArtifact, "R-HDR-3", 8, "Version 2.0.")
-    yield bad("header-minor-three", container(ROWS, version=(1, 3)), UnsupportedArtifact, "R-HDR-3", 8, "Version 1.3.")
-    short = "Version 1.3, and no more than the header: the version comes before the length of the table."
-    cut = container(ROWS, version=(1, 3))[:12]
-    yield bad("header-minor-three-short", cut, UnsupportedArtifact, "R-HDR-3", 8, short)
+    yield bad("header-minor-four", container(ROWS, version=(1, 4)), UnsupportedArtifact, "R-HDR-3", 8, "Version 1.4.")
+    short = "Version 1.4, and no more than the header: the version comes before the length of the table."
+    cut = container(ROWS, version=(1, 4))[:12]
+    yield bad("header-minor-four-short", cut, UnsupportedArtifact, "R-HDR-3", 8, short)
     future = MAGIC + b"\x02\0"
     yield bad(
         "header-major-only",

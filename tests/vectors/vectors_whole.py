@@ -187,6 +187,34 @@ def states() -> bytes:
     return plain(assemble_artifact(STATES, tensors))
 
 
+CORRECTED_STATES = Program(
+    (
+        op.Embed(0),
+        op.Linear(0, 1, operands.Row(2)),
+        op.Activation(1, op.ActivationKind.SOFTPLUS),
+        op.Activation(1, op.ActivationKind.SIGMOID),
+        op.Slice(0, 0, 2),
+        op.DeltaScan(0, 2, 3, 4, 4, 2, 1, 2),
+        op.DeltaScan(5, 2, 3, 0, 5, 2, 2, 2),
+        op.Linear(6, 0),
+    ),
+    vocabulary_size=8,
+    sequence_length=16,
+    boundary_token=1,
+)
+
+
+@cache
+def corrected_states() -> bytes:
+    """The artifact of CORRECTED_STATES."""
+    tensors = [
+        TensorSource("table", (8, 4), "float32", (GridInStream(grid(8, 4, 0.25, 1, True, True), 1),)),
+        TensorSource("weight", (2, 4), "bfloat16", (GridInStream(grid(2, 4, 1 / 64, 3, True, False), 1),)),
+        TensorSource("rates", (2,), "float32", (raw((2,), "float32"),)),
+    ]
+    return plain(assemble_artifact(CORRECTED_STATES, tensors))
+
+
 def whole_vectors() -> Iterator[Vector]:
     says = "A whole model: every operation of 1.0, every kind of term, three storages, steps on both sides, provenance."
     yield whole("every-operation", every_operation(), says)
@@ -196,6 +224,8 @@ def whole_vectors() -> Iterator[Vector]:
     yield whole("gates-and-caps", gates_and_caps(), says)
     says = "Version 1.2: states with a rate a head and one an element, heads of two elements and of one, softplus."
     yield whole("states", states(), says)
+    says = "Version 1.3: states by the delta rule, in one group and in two."
+    yield whole("corrected-states", corrected_states(), says)
 
 
 def whole(name: str, data: bytes, says: str) -> Vector:

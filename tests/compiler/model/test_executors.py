@@ -208,14 +208,17 @@ def test_long_sequences_agree_with_caps_and_sinks(cap, sinks):
     assert_close(Interpreter(program, tensors).logits(tokens), expected)
 
 
-def state_model(heads: int, of_each: bool, groups: int = 2) -> tuple[Program, list[np.ndarray]]:
-    """Two layers that carry a state, of heads of 24 // heads elements, with rates of their own for `of_each` element
-    of the state; slow ones, so that positions far back are seen.
+EACH, DELTA = "rates of each element", "delta rule"
+
+
+def state_model(heads: int, rule: str = "", groups: int = 2) -> tuple[Program, list[np.ndarray]]:
+    """Two layers that carry a state, of heads of 24 // heads elements; slowly decaying, so that positions far back are
+    seen.
     """
     random = np.random.default_rng(8)
     shapes = ((50, 24), (heads, 24), (groups * 5, 24), (groups * 5, 24))
     tensors = [random.standard_normal(shape).astype(np.float32) * 0.3 for shape in shapes]
-    tensors.append(random.uniform(-5, -1, (heads, 5) if of_each else heads).astype(np.float32))
+    tensors.append(random.uniform(-5, -1, (heads, 5) if rule == EACH else heads).astype(np.float32))
     instructions: list[op.Operation] = [op.Embed(0)]
     for _ in range(2):
         x = len(instructions) - 1
@@ -225,17 +228,23 @@ def state_model(heads: int, of_each: bool, groups: int = 2) -> tuple[Program, li
             op.Activation(x + 2, op.ActivationKind.SOFTPLUS),
             op.Linear(x + 1, 2),
             op.Linear(x + 1, 3),
-            op.Scan(x + 1, x + 3, x + 4, x + 5, heads, groups, 4),
-            op.Add(x, x + 6),
+            op.RmsNorm(x + 4, groups, 1e-6),
+            op.Affine(x + 6, 5**-0.5, 0.0),
         ]
+        if rule == DELTA:
+            instructions.append(op.Activation(x + 2, op.ActivationKind.SIGMOID))
+            instructions.append(op.DeltaScan(x + 1, x + 3, x + 8, x + 7, x + 5, heads, groups, 4))
+        else:
+            instructions.append(op.Scan(x + 1, x + 3, x + 7, x + 5, heads, groups, 4))
+        instructions.append(op.Add(x, len(instructions) - 1))
     instructions.append(op.Linear(len(instructions) - 1, 0))
     return Program(tuple(instructions), 50, 150, 1), tensors
 
 
-@pytest.mark.parametrize(("heads", "of_each"), [(4, False), (4, True), (24, True)])
-def test_long_sequences_agree_on_states_and_so_do_gradients(heads, of_each):
+@pytest.mark.parametrize(("heads", "rule"), [(4, ""), (4, EACH), (24, EACH), (4, DELTA)])
+def test_long_sequences_agree_on_states_and_so_do_gradients(heads, rule):
     """Over several chunks of torch's executor, whose gradients are written out, against those of one chunk."""
-    program, tensors = state_model(heads, of_each)
+    program, tensors = state_model(heads, rule)
     tokens = np.random.default_rng(0).integers(0, 50, (2, 150))
     interpreter = Interpreter(program, tensors)
     assert_close(interpreter.logits(tokens[:1, :30])[0], naive_logits(program, tensors, tokens[0, :30]))
@@ -252,20 +261,22 @@ def test_long_sequences_agree_on_states_and_so_do_gradients(heads, of_each):
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize("of_each", [False, True])
-def test_gradients_of_states_are_those_of_finite_differences(of_each):
+@pytest.mark.parametrize("rule", ["", EACH, DELTA])
+def test_gradients_of_states_are_those_of_finite_differences(rule):
     """Of every operand, over three chunks, with steps of both signs."""
     generator = torch.Generator().manual_seed(3)
-    shapes = [(2, 5, 8), (2, 5, 4), (2, 5, 6), (2, 5, 6), (4, 3) if of_each else (4,)]
+    steps = [(2, 5, 4)] * (1 + (rule == DELTA))
+    shapes = [(4, 3) if rule == EACH else (4,), (2, 5, 8), *steps, (2, 5, 6), (2, 5, 6)]
     operands = [(torch.randn(shape, generator=generator).double() / 3).requires_grad_() for shape in shapes]
     with patch.multiple(chunked_scan, CHUNK=2, STEPS=2):
         assert torch.autograd.gradcheck(lambda *given: chunked_scan.scanned(*given, heads=4, groups=2), operands)
 
 
-@pytest.mark.parametrize("of_each", [False, True])
-def test_what_a_scan_keeps_for_its_gradients_is_one_state_a_chunk(of_each):
+@pytest.mark.parametrize("rule", ["", EACH, DELTA])
+def test_what_a_scan_keeps_for_its_gradients_is_one_state_a_chunk(rule):
     heads, state, length = 4, 3, 8 * chunked_scan.CHUNK
-    shapes = [(1, length, heads)] * 2 + [(1, length, state)] * 2 + [(heads, state) if of_each else (heads,)]
+    by_head = [(1, length, heads)] * (2 + (rule == DELTA))
+    shapes = [(heads, state) if rule == EACH else (heads,), *by_head, (1, length, state), (1, length, state)]
     operands = [torch.rand(shape).requires_grad_() for shape in shapes]
     kept = {}
 
@@ -275,12 +286,12 @@ def test_what_a_scan_keeps_for_its_gradients_is_one_state_a_chunk(of_each):
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         chunked_scan.scanned(*operands, heads=heads, groups=1)
-    chunks = length // (chunked_scan.STEPS if of_each else chunked_scan.CHUNK)
+    chunks = length // (chunked_scan.STEPS if rule == EACH else chunked_scan.CHUNK)
     assert sum(kept.values()) <= sum(tensor.nbytes for tensor in operands) + chunks * heads * state * 4
 
 
 def test_states_that_grow_beyond_all_numbers_give_no_numbers():
-    program, tensors = state_model(4, False)
+    program, tensors = state_model(4)
     steps = next(k for k, o in enumerate(program.instructions) if isinstance(o, op.Activation))
     instructions = list(program.instructions)
     instructions[steps] = op.Affine(steps - 1, -1000.0, 0.0)

@@ -54,6 +54,7 @@ KNOWN_TO = {
     "affine": {HEADS, STREAMS, free_units},
     "capped-attention": {HEADS, free_units, UNITS, COST},
     "scan": {COST},
+    "delta-scan": {COST},
 }  # fmt: skip
 KNOWN_TO = {operation: analyses | {roles} for operation, analyses in KNOWN_TO.items()}  # it decides each
 ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)

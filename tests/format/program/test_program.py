@@ -81,6 +81,7 @@ ENCODINGS = [
     (op.CappedAttention(0, 1, 2, 8, 4, 0.5, 128, True, 1.0), f"17 03 02 01 08 04 {HALF} 8001 01 {ONE} 00"),
     (op.Activation(2, op.ActivationKind.SOFTPLUS), "0a 01 08 00000000"),
     (op.Scan(0, 1, 2, 2, 8, 4, 3), "18 03 02 01 01 08 04 00"),
+    (op.DeltaScan(0, 1, 1, 2, 2, 8, 4, 3), "19 03 02 02 01 01 08 04 00"),
     (
         op.CappedAttention(0, 1, 2, 8, 4, 0.5, 0, False, 0.0, Row(3)),
         f"17 03 02 01 08 04 {HALF} 00 00 00000000 01 00 00",

@@ -33,6 +33,7 @@ ATTENTION = op.Attention(0, 0, 0, 2, 1, 1.0)
         (replace(ATTENTION, window=700), [8, 16], 100 * (8 + 16), 0),
         (op.CappedAttention(0, 0, 0, 2, 1, 1.0, 7, False, 0.0, None), [8, 16], 7 * (8 + 16), 16),
         (op.Scan(0, 0, 0, 0, 8, 2, 2), [8, 8], 2 * 8 * 4, 0),
+        (op.DeltaScan(0, 0, 0, 0, 0, 8, 2, 2), [8, 8], 3 * 8 * 4, 0),
     ],
 )
 def test_what_an_instruction_takes(instruction, widths, multiply_adds, vector_floats):

@@ -41,3 +41,9 @@ def test_a_scan_goes_over_its_state():
     program = Program((op.Embed(0), op.Scan(0, 0, 0, 0, 4, 2, 2), op.Linear(1, 1)), 3, 4, 1)
     model = bare_model(program, np.ones((3, 4)), np.ones((3, 4)), np.ones(4))
     assert forward_flops(model) == pytest.approx(2 * 4 * 3 + 5 * 4 * 2)
+
+
+def test_the_delta_rule_compares_first():
+    program = Program((op.Embed(0), op.DeltaScan(0, 0, 0, 0, 0, 4, 2, 2), op.Linear(1, 1)), 3, 4, 1)
+    model = bare_model(program, np.ones((3, 4)), np.ones((3, 4)), np.ones(4))
+    assert forward_flops(model) == pytest.approx(2 * 4 * 3 + 7 * 4 * 2)
