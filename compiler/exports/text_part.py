@@ -15,7 +15,7 @@ from ..frontends.llama_families import FAMILIES, MULTIMODAL
 from ..frontends.llama_names import hugging_face_naming
 from ..model.model import ModelTensor
 
-CLASSES = {"gemma3": "Gemma3ForCausalLM"}  # by model type of the whole
+CLASSES = {"gemma3": "Gemma3ForCausalLM", "qwen3_5": "Qwen3_5ForCausalLM"}  # by model type of the whole
 
 
 def as_text_model(

@@ -9,12 +9,11 @@ from __future__ import annotations
 _REASONS = {
     "its attention adds ALiBi biases, which no instruction computes": "bloom mpt",
     "its layers carry a state from token to token (a recurrence), which no instruction computes": (
-        "falcon_mamba rwkv jamba zamba zamba2 bamba recurrent_gemma nemotron_h "
-        "qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text xlstm"
+        "falcon_mamba rwkv jamba zamba zamba2 bamba recurrent_gemma nemotron_h olmo_hybrid xlstm"
     ),
     "it sends each token to a few of its experts, which no instruction computes": (
         "mixtral qwen2_moe qwen3_moe olmoe granitemoe granitemoeshared phimoe deepseek_v2 deepseek_v3 gpt_oss llama4 "
-        "llama4_text dbrx jetmoe glm4_moe ernie4_5_moe"
+        "llama4_text dbrx jetmoe glm4_moe ernie4_5_moe qwen3_next qwen3_5_moe qwen3_5_moe_text"
     ),
     "its positions are sines that are computed and added, which no instruction computes": "xglm ctrl",
     "its activation is xIELU, which no instruction computes": "apertus",

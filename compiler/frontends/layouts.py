@@ -2,7 +2,8 @@
 
 Strategy: as with `parts`, the name says what was done, so that an artifact needs nothing else to undo it: `NAME.T` is
 the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, then those of all keys, then of all values,
-where NAME has them head by head, and `NAME.by_kind_of_4_qvk` where it has them in 4 blocks of so many parts.
+where NAME has them head by head, and `NAME.by_kind_of_4_qvk` where it has them in 4 blocks of so many parts (q, k, v,
+and g for gates).
 `NAME.column` is a vector as a column, so that an operand can name one element.
 `NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they come
 back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as it
@@ -30,9 +31,10 @@ TRANSPOSED, BY_KIND, COLUMN, FLAT, TAPS = ".T", ".by_kind", ".column", ".flat", 
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
 BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
 SAME, ALL_HEADS = "=", "heads.*."
-BLOCKS = re.compile(r"(?P<whole>.+)\.by_kind_of_(?P<blocks>\d{1,4})_(?P<kinds>[qkv]+)")
+BLOCKS = re.compile(r"(?P<whole>.+)\.by_kind_of_(?P<blocks>\d{1,4})_(?P<kinds>[qkvg]+)")
 ONE_HEAD = re.compile(r"(?P<before>.*\d\.(?:.+\.)?[a-z_]*heads\.)(?P<head>\d{1,4})(?P<after>\.\w+\.(weight|bias))")
 KINDS = 3  # queries, keys, values
+OF_BLOCKS = "qkvg"  # in the order of a program: and gates
 
 
 def rows_by_kind(values: np.ndarray, heads: int) -> np.ndarray:
@@ -49,22 +51,37 @@ def rows_by_head(values: np.ndarray, heads: int) -> np.ndarray:
 
 def kinds_of_blocks(name: str, values: np.ndarray, blocks: int, kinds: str) -> tuple[str, np.ndarray]:
     """Name and rows of a tensor of so many blocks, each with parts of one height of these `kinds` ("qvk"), as all
-    queries, all keys and all values.
+    queries, all keys, all values and all gates.
     """
     split = values.reshape(blocks, len(kinds), -1, *values.shape[1:])
-    parts = [split[:, [place for place, each in enumerate(kinds) if each == kind]] for kind in "qkv"]
+    parts = [split[:, [place for place, each in enumerate(kinds) if each == kind]] for kind in OF_BLOCKS]
     rows = np.concatenate([part.reshape(-1, *values.shape[1:]) for part in parts])
-    return f"{name}.by_kind_of_{blocks}_{kinds}", rows
+    return blocks_name(name, blocks, kinds), rows
+
+
+def blocks_name(name: str, blocks: int, kinds: str) -> str:
+    """The name of a tensor of such blocks kind by kind."""
+    return f"{name}.by_kind_of_{blocks}_{kinds}"
 
 
 def rows_of_blocks(values: np.ndarray, blocks: int, kinds: str) -> np.ndarray:
     """The inverse of `kinds_of_blocks`."""
     height = len(values) // (blocks * len(kinds))
-    stops = np.cumsum([blocks * height * kinds.count(kind) for kind in "qk"])
-    parts = dict(zip("qkv", np.split(values, stops), strict=True))
+    stops = np.cumsum([blocks * height * kinds.count(kind) for kind in OF_BLOCKS[:-1]])
+    parts = dict(zip(OF_BLOCKS, np.split(values, stops), strict=True))
     split = {kind: part.reshape(blocks, -1, height, *values.shape[1:]) for kind, part in parts.items()}
     each = [split[kind][:, kinds[:place].count(kind)] for place, kind in enumerate(kinds)]
     return np.ascontiguousarray(np.stack(each, 1)).reshape(values.shape)
+
+
+def tensor_of_blocks(tensor: ModelTensor) -> ModelTensor:
+    """The inverse of `kinds_of_blocks`; other tensors as they are."""
+    match = BLOCKS.fullmatch(tensor.name)
+    if match is None:
+        return tensor
+    return replace(
+        tensor, name=match["whole"], values=rows_of_blocks(tensor.values, int(match["blocks"]), match["kinds"])
+    )
 
 
 def same_name(name: str, other: str) -> str:
@@ -167,9 +184,8 @@ def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:
         name, values = name.removesuffix(COLUMN), values.reshape(-1)
     if name.endswith(FLAT):
         name, values = name.removesuffix(FLAT), values[:, None]
-    match = BLOCKS.fullmatch(name)
-    if match:
-        name, values = match["whole"], rows_of_blocks(values, int(match["blocks"]), match["kinds"])
+    by_blocks = tensor_of_blocks(replace(tensor, name=name, values=values))
+    name, values = by_blocks.name, by_blocks.values
     if name.endswith(BY_KIND):
         name, values = name.removesuffix(BY_KIND), rows_by_head(values, heads)
     if name.endswith(TRANSPOSED):

@@ -21,19 +21,30 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
 from ..model.model import Model, ModelTensor
 from .biases import refuse_unread
-from .layouts import column_taps, rows_of_taps
+from .layouts import column_taps, kinds_of_blocks, rows_of_taps, tensor_of_blocks
 from .llama_attention import rotations
 from .llama_configuration import family_told, family_values
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
-from .llama_names import FREQUENCIES, GAIN_OF_ONE, MAPS, TAPS, Naming, recognized, stored_name, with_rows
+from .llama_names import (
+    ATTENTION_GATE,
+    FREQUENCIES,
+    GAIN_OF_ONE,
+    MAPS,
+    QUERIES_AND_GATES,
+    TAPS,
+    Naming,
+    recognized,
+    stored_name,
+    with_rows,
+)
 from .llama_own_words import is_ones_own
 from .llama_program import build_program
 from .llama_resolution import parse_given, resolve
 from .llama_shapes import bias_of, check_shapes, map_heights
-from .llama_states import MIXER
+from .llama_states import MIXER, module_of_a_mixer, values_of_mixer
 from .parts import add_one, join_parts, split_rows, subtract_one
-from .state_mixer import biases_of_mixers, mixer_values
+from .state_mixer import biases_of_mixers
 
 OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
 TURNED_BY_NAMES = {
@@ -42,7 +53,10 @@ TURNED_BY_NAMES = {
     RopeLayout.HALF_SPLIT: "its names are those of transformers, whose rotations turn the elements of a head's two "
     f"halves; if yours turn neighbouring ones, {OTHERWISE.format('true')}",
 }
-BESIDE_TEXT = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
+BESIDE_TEXT = tuple(
+    f"{before}{part}." for before in ("", "model.") for part in ("vision_tower", "multi_modal_projector", "visual")
+)
+OF_LATER_TOKENS = "mtp."  # layers that predict the tokens behind the next
 
 
 class Llama:
@@ -64,7 +78,8 @@ class Llama:
             notes = (*notes, TURNED_BY_NAMES[naming.layout])
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
-        naming = with_rows(naming, [map_heights(h, layer) for layer in range(h.num_hidden_layers)])
+        heights = [map_heights(h, layer) for layer in range(h.num_hidden_layers)]
+        naming = with_rows(naming, heights, h.num_attention_heads)
         builder = build_program(h, naming, checkpoint.tensors)
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         values = _as_read(h, naming, checkpoint.tensors)
@@ -75,7 +90,8 @@ class Llama:
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them, from those that the program reads."""
         stored = [tensor for tensor in tensors if tensor.name not in (FREQUENCIES, GAIN_OF_ONE)]
-        return join_parts([column_taps(tensor) for tensor in subtract_one(stored)])
+        joined = join_parts([column_taps(tensor) for tensor in subtract_one(stored)])
+        return [tensor_of_blocks(tensor) for tensor in joined]
 
 
 def _may_be_anothers(configuration: Configuration | None) -> bool:
@@ -98,12 +114,15 @@ def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) ->
 
 
 def _text_part(checkpoint: Checkpoint) -> tuple[Checkpoint, tuple[str, ...]]:
-    """A checkpoint without what a larger model has beside its model of text, and what is said of that."""
-    beside = [name for name in checkpoint.tensors if name.startswith(BESIDE_TEXT)]
-    if not beside:
-        return checkpoint, ()
-    tensors = {name: values for name, values in checkpoint.tensors.items() if name not in set(beside)}
-    return replace(checkpoint, tensors=tensors), (f"left out, since only text is modelled: {listed(beside)}",)
+    """A checkpoint without what a larger model has beside its model of the next token, and what is said of that."""
+    reasons = {BESIDE_TEXT: "only text is modelled", OF_LATER_TOKENS: "only the next token is predicted"}
+    tensors, notes = dict(checkpoint.tensors), ()
+    for beginning, reason in reasons.items():
+        beside = [name for name in tensors if name.startswith(beginning)]
+        notes = (*notes, f"left out, since {reason}: {listed(beside)}") if beside else notes
+        for name in beside:
+            del tensors[name]
+    return replace(checkpoint, tensors=tensors) if notes else checkpoint, notes
 
 
 def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -114,15 +133,19 @@ def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarra
             place = naming.place(name)
             here = [part for part in MAPS if place and naming.parts.get(part) == place[1]]
             rows = [naming.rows[place[0], part] for part in here if place and (place[0], part) in naming.rows]
-            values |= split_rows(name, tensors[name], [stop - start for start, stop in rows]) if rows else {}
+            whole, of_whole = name, tensors[name]
+            if ATTENTION_GATE in here:
+                whole, of_whole = kinds_of_blocks(name, of_whole, naming.gated_heads, QUERIES_AND_GATES)
+            values |= split_rows(whole, of_whole, [stop - start for start, stop in rows]) if rows else {}
     for name in tensors if TAPS in naming.parts else ():
         place = naming.place(name)
         values |= rows_of_taps(name, tensors[name]) if place and place[1:] == (naming.parts[TAPS], "weight") else {}
     for layer in h.mixer_layers:
-        values |= mixer_values(naming.mixer(layer), h.mixer, tensors)
+        values |= values_of_mixer(naming.mixer(layer), h.mixer, tensors)
     if h.traits.shifted_gains:
         for name in tensors:
-            values |= add_one(name, tensors[name]) if name.endswith("norm.weight") else {}
+            shifted = name.endswith("norm.weight") and not module_of_a_mixer(name)
+            values |= add_one(name, tensors[name]) if shifted else {}
     if h.traits.layer_norms and h.traits.gainless:
         values[GAIN_OF_ONE] = np.ones(1, np.float32)
     scaled = rotations(h)[0].scaled

@@ -11,7 +11,7 @@ from ...format.program import operations as op
 from ..model.program_builder import ProgramBuilder
 from .llama_family import HeadNorms
 from .llama_hyperparameters import Hyperparameters
-from .llama_names import FREQUENCIES, Naming
+from .llama_names import ATTENTION_GATE, FREQUENCIES, Naming
 from .llama_steps import Steps
 from .rope_scaling import Rotation, make_rotation
 
@@ -42,6 +42,9 @@ class Attention(Steps):
             y = self.builder.emit(op.CappedAttention(q, k, v, *heads, scale, window, False, h.attn_logit_softcapping))
         else:
             y = self.builder.emit(op.Attention(q, k, v, *heads, scale, window))
+        if ATTENTION_GATE in self.naming.parts:
+            gate = self.builder.emit(op.Activation(self.map(layer, ATTENTION_GATE, x), op.ActivationKind.SIGMOID))
+            y = self.builder.emit(op.Multiply(y, gate))
         return self.map(layer, "output", self.layer_norm(layer, "attention_inner_norm", y))
 
     def turned(self, layer: int, part: str, x: int, heads: int) -> int:

@@ -95,7 +95,7 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
         values |= spread_multipliers(values, source)
         assumed["mamba_norm_before_gate"] = True
     if family.states is not States.NONE:
-        assumed["mamba_n_groups"] = 1
+        assumed |= {"linear_num_key_heads": 16} if family.states is States.DELTA else {"mamba_n_groups": 1}
     told |= {
         name: 0.0 if values[name] is None and name in CAPS else values[name]
         for name in family.assumes

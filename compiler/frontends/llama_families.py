@@ -35,6 +35,7 @@ from .llama_forebears import (
     OLMO2,
     OPENELM,
     QWEN2,
+    QWEN3_5,
     UNGATED,
 )
 
@@ -45,6 +46,7 @@ FAMILIES: Mapping[str, Family] = {
     "ministral": Family(windows=Windows.PERIODIC, period=EVERY, bos_token_id=1, only_named=True),
     "qwen2": QWEN2,
     "qwen3": replace(QWEN2, head_norms=HeadNorms.EACH, biases=ATTENTION_BIASES),
+    "qwen3_5_text": QWEN3_5,
     "smollm3": Family(
         windows=Windows.UNROTATED,
         unrotated=Unrotated.LISTED,
@@ -198,4 +200,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "hyperclovax": HYPERCLOVAX,
 }
-MULTIMODAL = {"gemma3": "gemma3_text"}  # model types whose text_config is the model that is read
+MULTIMODAL = {
+    "gemma3": "gemma3_text",
+    "qwen3_5": "qwen3_5_text",
+}  # model types whose text_config is the model that is read

@@ -57,11 +57,12 @@ class Unrotated(enum.Enum):
 
 
 class States(enum.Enum):
-    """Which layers carry a state, by a mixer of Mamba-2."""
+    """Which layers carry a state, by a mixer of Mamba-2 or of a gated delta net."""
 
     NONE = "none"
     IN_PLACE = "in place"  # of attention, those that layer_types names, or all
     BESIDE = "beside"  # attention, all
+    DELTA = "delta"  # a delta net in place of attention, where layer_types says so, or all but every n-th
 
 
 NOTHING: Mapping[str, str] = MappingProxyType({})

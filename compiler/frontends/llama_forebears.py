@@ -88,6 +88,15 @@ FALCON_H1 = replace(
         **{"ssm_write_multiplier": 1.0, "ssm_read_multiplier": 1.0, "ssm_step_multiplier": 1.0},
     },
 )
+QWEN3_5 = Family(
+    head_norms=HeadNorms.EACH,
+    shifted_gains=True,
+    states=States.DELTA,
+    names={"attention_gate": "self_attn.q_proj"},
+    head_dim=256,
+    biases={**ATTENTION_BIASES, "attention_gate": ATTENTION_BIASES["query"]},
+    assumes={"partial_rotary_factor": 0.25},
+)
 COHERE = Family(
     norms=Norms.ONCE,
     layer_norms=True,

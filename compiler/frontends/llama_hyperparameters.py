@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .architecture_file import Parameter
+from .delta_mixer import DeltaSizes
 from .llama_families import FAMILIES
 from .llama_family import Family, States
 from .llama_states import hyperparameters_of
@@ -54,6 +55,11 @@ OF_SOME = {
     "mamba_d_conv": Parameter(int, least=0),
     "mamba_rms_norm": Parameter(bool),
     "mamba_norm_before_gate": Parameter(bool),
+    "linear_num_value_heads": Parameter(int, least=0),  # of what a delta net carries; 0: none does
+    "linear_num_key_heads": Parameter(int, least=0),
+    "linear_value_head_dim": Parameter(int, least=0),
+    "linear_key_head_dim": Parameter(int, least=0),
+    "linear_conv_kernel_dim": Parameter(int, least=0),
     "layer_heads": Parameter(list),  # of queries, layer by layer
     "layer_key_heads": Parameter(list),
     "layer_widths": Parameter(list),  # of MLPs
@@ -124,6 +130,11 @@ class Hyperparameters:
     mamba_d_conv: int = 0
     mamba_rms_norm: bool = True
     mamba_norm_before_gate: bool = False
+    linear_num_value_heads: int = 0
+    linear_num_key_heads: int = 0
+    linear_value_head_dim: int = 0
+    linear_key_head_dim: int = 0
+    linear_conv_kernel_dim: int = 0
     key_multiplier: float = 1.0
     attention_in_multiplier: float = 1.0
     attention_out_multiplier: float = 1.0
@@ -138,8 +149,11 @@ class Hyperparameters:
     ssm_step_multiplier: float = 1.0
 
     @property
-    def mixer(self) -> MixerSizes:
+    def mixer(self) -> MixerSizes | DeltaSizes:
         """Of the layers that carry a state."""
+        if self.traits.states is States.DELTA:
+            heads, widths = (self.linear_num_value_heads, self.linear_num_key_heads), self.linear_value_head_dim
+            return DeltaSizes(self.hidden_size, *heads, widths, self.linear_key_head_dim, self.linear_conv_kernel_dim)
         sizes = self.mamba_d_ssm, self.mamba_n_heads, self.mamba_n_groups, self.mamba_d_state, self.mamba_d_conv
         return MixerSizes(self.hidden_size, *sizes, 0, self.mamba_rms_norm, self.mamba_norm_before_gate)
 

@@ -13,16 +13,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...format.program.operations import RopeLayout
+from .layouts import BLOCKS, blocks_name
 from .layouts import TAPS as TAPS_LAYOUT
 from .llama_families import FAMILIES
 from .llama_family import Family, HeadNorms, Norms, States
-from .llama_states import is_of_a_mixer
+from .llama_states import MODULES, module_of_a_mixer
 from .parts import ONE, rows_name, whole_name
 
 CONVOLUTION = ("conv_before", "conv_after", "conv_input", "conv_output")  # factors before and after it
-MAPS = ("query", "key", "value", "output", *CONVOLUTION, "gate", "up", "down")
+ATTENTION_GATE = "attention_gate"  # of what comes out of attention, in one tensor with the queries, head by head
+MAPS = ("query", ATTENTION_GATE, "key", "value", "output", *CONVOLUTION, "gate", "up", "down")
 NORMS = ("attention_norm", "attention_output_norm", "mlp_norm", "mlp_output_norm")
 INNER_NORMS = ("attention_inner_norm", "mlp_inner_norm")  # of what their last map reads
+QUERIES_AND_GATES = "qg"  # the parts of each head in that tensor
 TAPS = "conv_taps"
 HEAD_NORMS = ("query_norm", "key_norm")
 OUTPUT_BIAS = "output_bias"  # of the head: what a compiled model may have and no checkpoint of these families
@@ -81,6 +84,7 @@ class Naming:
     parts : by part (MAPS, NORMS, INNER_NORMS, HEAD_NORMS, TAPS), the name within a layer, without ".weight"
     layout : which elements of a head are rotated together
     rows : by layer and part that is stored in a tensor with others, its rows
+    gated_heads : of attention, where queries and gates stand in one tensor;  mixer_module : its name within a layer
     """
 
     table: str
@@ -93,6 +97,8 @@ class Naming:
     embedding_norm: str = ""
     head_map: str = ""
     head_norm: str = ""
+    gated_heads: int = 0
+    mixer_module: str = ""
 
     def stored(self, layer: int, part: str, kind: str = "weight") -> str:
         """What the checkpoint calls a tensor of a layer; several parts may be one tensor."""
@@ -100,7 +106,7 @@ class Naming:
 
     def mixer(self, layer: int) -> str:
         """What the names of the mixer of a layer that carries a state begin with."""
-        return f"{self.layers}{layer}.mamba."
+        return f"{self.layers}{layer}.{self.mixer_module}."
 
     def together(self, part: str) -> list[str]:
         """The maps that stand in one tensor with a part, in their order, itself among them."""
@@ -114,6 +120,8 @@ class Naming:
         """What a program calls it: what is stored in one tensor is read in parts."""
         start, stop = self.rows.get((layer, part), (0, 0))
         whole = self.stored(layer, part, kind)
+        if ATTENTION_GATE in self.together(part):
+            whole = blocks_name(whole, self.gated_heads, QUERIES_AND_GATES)
         return rows_name(whole, start, stop) if stop else whole
 
     def place(self, name: str) -> tuple[int, str, str] | None:
@@ -142,7 +150,8 @@ def hugging_face_naming(family: Family, names: Collection[str]) -> Naming:
     layout = RopeLayout.INTERLEAVED if family.interleaved else RopeLayout.HALF_SPLIT
     if family.gainless:
         singles["norm"] = ""
-    naming = Naming(**singles, layers=f"{prefix}layers.", parts=_parts(family), layout=layout)
+    mixer = MODULES.get(family.states, "")
+    naming = Naming(**singles, layers=f"{prefix}layers.", parts=_parts(family), layout=layout, mixer_module=mixer)
     there = {place[1] for name in names if (place := naming.place(name)) is not None}
     some = {part for parts in family.optional_parts.values() for part in parts}
     parts = {part: name for part, name in naming.parts.items() if part not in some or name in there}
@@ -168,9 +177,9 @@ def is_metas(names: Collection[str]) -> bool:
     return meta_naming().table in names or any(_LAYER.fullmatch(name) and "attention.wq" in name for name in names)
 
 
-def with_rows(naming: Naming, heights: Sequence[Mapping[str, int]]) -> Naming:
+def with_rows(naming: Naming, heights: Sequence[Mapping[str, int]], heads: int) -> Naming:
     """The naming with the rows of those parts that stand in one tensor; heights : layer by layer and map, how many
-    rows it has
+    rows it has;  heads : of attention
     """
     rows = {}
     for part in (part for part in MAPS if part in naming.parts):
@@ -178,7 +187,7 @@ def with_rows(naming: Naming, heights: Sequence[Mapping[str, int]]) -> Naming:
         for layer, of in enumerate(heights if len(together) > 1 else ()):
             start = sum(of[each] for each in together[: together.index(part)])
             rows[layer, part] = (start, start + of[part])
-    return replace(naming, rows=rows)
+    return replace(naming, rows=rows, gated_heads=heads)
 
 
 def _known(parts: Iterable[str], inside: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -199,14 +208,16 @@ _LAYER = re.compile(
 
 def stored_name(name: str) -> str:
     """What the checkpoint calls the tensor that a program's tensor was made of; often the name itself."""
-    return whole_name(name.removesuffix(ONE).removesuffix(TAPS_LAYOUT))
+    whole = whole_name(name.removesuffix(ONE).removesuffix(TAPS_LAYOUT))
+    match = BLOCKS.fullmatch(whole)
+    return match["whole"] if match else whole
 
 
 def recognized(names: Iterable[str]) -> int:
     """How many names are of that family which has most of them, whether stored in a checkpoint or used by a program."""
     stored = {stored_name(name) for name in names}
     parts = {name: match["part"] for name in stored if (match := _LAYER.fullmatch(name)) is not None}
-    mixers = sum(map(is_of_a_mixer, stored))
+    mixers = sum(bool(module_of_a_mixer(name)) for name in stored)
     known = max(sum(name in single or parts.get(name) in within for name in stored) for within, single in _NAMINGS)
     return known + mixers if known else 0
 
@@ -215,12 +226,19 @@ def fitting_families(names: Collection[str]) -> list[str]:
     """The families whose models have tensors of these names, as far as the names in layers and norms tell."""
     if is_metas(names):
         return [LLAMA2C]
-    others = [name for name in names if not is_of_a_mixer(name)]
+    modules = {name: module_of_a_mixer(name) for name in names}
+    others = [name for name, module in modules.items() if not module]
     found = {match["part"] for name in others if (match := _LAYER.fullmatch(name)) is not None}
     of = {
         name: set(hugging_face_naming(family, names).parts.values())
         for name, family in FAMILIES.items()
-        if len(others) == len(names) or family.states is not States.NONE
+        if _may_carry(family, {module for module in modules.values() if module})
     }
     fitting = [name for name, expected in of.items() if expected == found and name != LLAMA2C]
     return [name for name in fitting if not FAMILIES[name].only_named]
+
+
+def _may_carry(family: Family, modules: set[str]) -> bool:
+    """Whether a family's layers may have mixers of these names: of a delta net at least one, others perhaps none."""
+    own = MODULES.get(family.states)
+    return modules == {own} or (not modules and family.states is not States.DELTA)

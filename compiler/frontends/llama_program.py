@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from ...format.program import operations as op
 from ..model.program_builder import ProgramBuilder
+from .delta_mixer import DeltaMixer, DeltaSizes
 from .layouts import taps_name
 from .llama_attention import Attention
 from .llama_family import Norms
@@ -53,6 +54,7 @@ class _Block(Steps):
         super().__init__(builder, h, naming, present)
         self.attentions = Attention(builder, h, naming, present)
         self.mixers = Mixer(builder, present, h.rms_norm_eps, ACTIVATIONS[h.hidden_act])
+        self.delta_nets = DeltaMixer(builder, h.rms_norm_eps, ACTIVATIONS[h.hidden_act])
 
     def layer(self, layer: int, x: int) -> int:
         """Attention and MLP, each added to the stream."""
@@ -71,8 +73,11 @@ class _Block(Steps):
             return self.convolution(layer, x)
         if layer not in self.h.mixer_layers:
             return self.attentions.of(layer, x)
+        at, sizes = self.naming.mixer(layer), self.h.mixer
+        if isinstance(sizes, DeltaSizes):
+            return self.delta_nets.of(at, sizes, x)
         read = self.builder.times(x, self.h.ssm_in_multiplier)
-        y = self.mixers.of(self.naming.mixer(layer), self.h.mixer, read, self.h.mixer_factors)
+        y = self.mixers.of(at, sizes, read, self.h.mixer_factors)
         y = self.builder.times(y, self.h.ssm_out_multiplier)
         if layer in self.h.state_layers:
             return y

@@ -42,6 +42,11 @@ NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token"
     "tie_word_embeddings": True  # where the head equals the table, so that shapes do not tell
 }
 OFTEN_ASKED = ("num_attention_heads", "rope_theta", "rms_norm_eps", "hidden_act")
+TELLS = {  # what follows, by the shapes of the tensors, from what is asked for
+    "num_attention_heads": ("num_key_value_heads", "head_dim"),
+    "mamba_n_groups": ("mamba_d_state",),
+    "linear_num_key_heads": ("linear_key_head_dim",),
+}
 DERIVED = ("sliding_layers", "unrotated_layers")  # of the others, where nobody tells them
 
 
@@ -155,8 +160,8 @@ def _derive(known: dict[str, Any], family: Family) -> None:
 
 
 def _ask(checkpoint: Checkpoint, untold: list[str], query_rows: int) -> None:
-    if "num_attention_heads" in untold:  # which tells the other two
-        untold = [name for name in untold if name not in ("num_key_value_heads", "head_dim")]
+    told_by_others = {each for name in untold for each in TELLS.get(name, ())}
+    untold = [name for name in untold if name not in told_by_others]
     if untold:
         raise _question(checkpoint, untold, usual_questions(untold, PARAMETERS, query_rows))
 

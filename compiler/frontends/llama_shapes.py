@@ -11,9 +11,9 @@ from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .llama_family import HeadNorms
 from .llama_hyperparameters import Hyperparameters
-from .llama_names import CONVOLUTION, HEAD_NORMS, INNER_NORMS, MAPS, NORMS, OUTPUT_BIAS, TAPS, Naming
+from .llama_names import ATTENTION_GATE, CONVOLUTION, HEAD_NORMS, INNER_NORMS, MAPS, NORMS, OUTPUT_BIAS, TAPS, Naming
+from .llama_states import shapes_of_mixer
 from .misfit import misfit
-from .state_mixer import mixer_shapes
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -91,7 +91,7 @@ def expected_shapes(h: Hyperparameters, naming: Naming, tensors: Tensors) -> dic
             if part in parts and h.traits.layer_norms and (naming.parts[part], "bias") in present:
                 shapes[naming.stored(layer, part, "bias")] = shape
         if layer in h.mixer_layers:
-            shapes |= mixer_shapes(naming.mixer(layer), h.mixer, tensors)
+            shapes |= shapes_of_mixer(naming.mixer(layer), h.mixer, tensors)
         if TAPS in parts:
             shapes[naming.stored(layer, TAPS)] = (h.hidden_size, 1, h.conv_L_cache)
             if (naming.parts[TAPS], "bias") in present:
@@ -122,12 +122,12 @@ def map_heights(h: Hyperparameters, layer: int) -> dict[str, int]:
     d, hidden = h.hidden_size, h.width(layer)
     queries, keys = (heads * h.head_dim for heads in h.heads(layer))
     rows = {"query": queries, "key": keys, "value": keys, "output": d, "gate": hidden, "up": hidden, "down": d}
-    return rows | dict.fromkeys(CONVOLUTION, d)
+    return rows | dict.fromkeys(CONVOLUTION, d) | {ATTENTION_GATE: queries}
 
 
 def parts_of_layer(h: Hyperparameters, layer: int) -> set[str]:
     """The parts that a layer has, where its family has them."""
-    attention = {"query", "key", "value", "output", "attention_inner_norm", *HEAD_NORMS}
+    attention = {"query", ATTENTION_GATE, "key", "value", "output", "attention_inner_norm", *HEAD_NORMS}
     without = attention if layer in (*h.conv_layers, *h.state_layers) else {*CONVOLUTION, TAPS}
     if layer == 0 and h.traits.bare_first:
         without = without | {"attention_norm"}

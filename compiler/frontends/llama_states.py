@@ -1,7 +1,8 @@
-"""Layers of a gated decoder that carry a state: mixers of Mamba-2 in place of attention, or beside it.
+"""Layers of a gated decoder that carry a state: mixers of Mamba-2 or delta nets in place of attention, or beside it.
 
-Strategy: the mixers themselves are in `state_mixer`; here is what the shapes and a config.json tell of them, in the
-hyperparameters of the frontend. Source: modeling_granitemoehybrid.py and modeling_falcon_h1.py of transformers 5.
+Strategy: the mixers themselves are in `state_mixer` and `delta_mixer`; here is what the shapes and a config.json tell
+of them, in the hyperparameters of the frontend. Source: modeling_granitemoehybrid.py, modeling_falcon_h1.py and
+modeling_qwen3_5.py of transformers 5.
 """
 
 from __future__ import annotations
@@ -15,33 +16,71 @@ import numpy as np
 from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import FULL
+from . import delta_mixer, state_mixer
+from .delta_mixer import DeltaSizes, delta_shapes, delta_sizes_told, delta_values
 from .llama_family import Family, States
-from .state_mixer import GATE, NAMES, READ, STEP, WRITE, X, refuse_limits, sizes_told, state_of_group
+from .state_mixer import (
+    GATE,
+    READ,
+    STEP,
+    WRITE,
+    MixerSizes,
+    X,
+    mixer_shapes,
+    mixer_values,
+    refuse_limits,
+    sizes_told,
+    state_of_group,
+)
 
 KINDS = ("layer_types", "layers_block_type")  # the latter in older files of Granite's hybrids
 CARRYING, ATTENDING = ("mamba", "linear_attention"), ("attention", FULL)
 IN_PLACE = ("state_layers",)
 OF_MIXERS = ("mamba_d_ssm", "mamba_n_heads", "mamba_n_groups", "mamba_d_state", "mamba_d_conv")
 OF_NORMS = ("mamba_rms_norm", "mamba_norm_before_gate")  # where they are not the same in all models of a family
-OF_SHAPES = {"mamba_d_ssm": "inner", "mamba_n_heads": "heads", "mamba_d_conv": "taps"}
+OF_DELTA = tuple(f"linear_{each}" for each in ("num_value_heads", "num_key_heads", "value_head_dim", "key_head_dim"))
+OF_DELTA = (*OF_DELTA, "linear_conv_kernel_dim")
+OF_SHAPES = {"mamba_d_ssm": "inner", "mamba_n_heads": "heads", "mamba_d_conv": "taps"} | {
+    "linear_num_value_heads": "heads",
+    "linear_value_head_dim": "value",
+    "linear_conv_kernel_dim": "taps",
+}
 MULTIPLIERS = {  # names of the numbers that a configuration gives in a list
     "mlp_multipliers": ("gate_multiplier", "down_multiplier"),
     "ssm_multipliers": tuple(f"ssm_{part}_multiplier" for part in (GATE, X, WRITE, READ, STEP)),
 }
-MIXER = re.compile(r"(?P<at>.*layers\.(?P<layer>\d{1,4})\.mamba\.)(?P<inner>.+)")
+MODULES = {States.IN_PLACE: "mamba", States.BESIDE: "mamba", States.DELTA: "linear_attn"}  # names within a layer
+NAMES = {"mamba": state_mixer.NAMES, "linear_attn": delta_mixer.NAMES}
+MIXER = re.compile(rf"(?P<at>.*layers\.(?P<layer>\d{{1,4}})\.(?P<module>{'|'.join(NAMES)})\.)(?P<inner>.+)")
+PERIOD = 4  # of delta nets, of which so many layers have one of attention
 Values = Mapping[str, object]
 Changes = dict[str, object]
 
 
 def hyperparameters_of(states: States) -> tuple[str, ...]:
     """Those that a family with such layers has, but for what it assumes."""
-    return {States.NONE: (), States.IN_PLACE: (*IN_PLACE, *OF_MIXERS), States.BESIDE: (*OF_MIXERS, *OF_NORMS)}[states]
+    in_place = {States.IN_PLACE: (*IN_PLACE, *OF_MIXERS), States.DELTA: (*IN_PLACE, *OF_DELTA)}
+    return {States.NONE: (), States.BESIDE: (*OF_MIXERS, *OF_NORMS), **in_place}[states]
 
 
-def is_of_a_mixer(name: str) -> bool:
-    """Whether a stored tensor is one of a layer's mixer."""
+def module_of_a_mixer(name: str) -> str:
+    """The module, of those in MODULES, that a stored tensor belongs to; "" where it is of no layer's mixer."""
     match = MIXER.fullmatch(name)
-    return match is not None and NAMES.fullmatch(match["inner"]) is not None
+    return match["module"] if match is not None and NAMES[match["module"]].fullmatch(match["inner"]) else ""
+
+
+def shapes_of_mixer(
+    at: str, sizes: MixerSizes | DeltaSizes, tensors: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, ...]]:
+    """Name and shape of the tensors of the mixer whose names begin by `at`."""
+    return delta_shapes(at, sizes) if isinstance(sizes, DeltaSizes) else mixer_shapes(at, sizes, tensors)
+
+
+def values_of_mixer(
+    at: str, sizes: MixerSizes | DeltaSizes, tensors: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Its tensors by the names of a program, where these are others."""
+    return delta_values(at, sizes, tensors) if isinstance(sizes, DeltaSizes) else mixer_values(at, sizes, tensors)
 
 
 def states_from_shapes(tensors: Mapping[str, np.ndarray], family: Family) -> dict[str, Any]:
@@ -49,11 +88,12 @@ def states_from_shapes(tensors: Mapping[str, np.ndarray], family: Family) -> dic
     if family.states is States.NONE:
         return {}
     mixers = {int(match["layer"]): match["at"] for name in tensors if (match := MIXER.fullmatch(name))}
-    shapes: dict[str, Any] = {"state_layers": sorted(mixers)} if family.states is States.IN_PLACE else {}
-    if not mixers and family.states is States.IN_PLACE:
-        return shapes | dict.fromkeys(OF_MIXERS, 0)
-    told = sizes_told(mixers[min(mixers)], tensors) if mixers else {}
-    shapes |= {name: told[size] for name, size in OF_SHAPES.items() if size in told}
+    delta, of = family.states is States.DELTA, hyperparameters_of(family.states)
+    shapes: dict[str, Any] = {"state_layers": sorted(mixers)} if "state_layers" in of else {}
+    if not mixers and "state_layers" in of:
+        return shapes | dict.fromkeys(OF_DELTA if delta else OF_MIXERS, 0)
+    told = (delta_sizes_told if delta else sizes_told)(mixers[min(mixers)], tensors) if mixers else {}
+    shapes |= {name: told[size] for name, size in OF_SHAPES.items() if size in told and name in of}
     if family.states is States.BESIDE:
         shapes["mamba_rms_norm"] = any(f"{at}norm.weight" in tensors for at in mixers.values())
     return shapes | ({"width": told["width"]} if "width" in told else {})
@@ -61,9 +101,11 @@ def states_from_shapes(tensors: Mapping[str, np.ndarray], family: Family) -> dic
 
 def complete_states(shapes: dict[str, Any], known: Mapping[str, Any]) -> None:
     """The state of a group: the tensors tell the width of all."""
-    width, groups = shapes.pop("width", None), known.get("mamba_n_groups")
-    if width is not None and groups:
-        shapes["mamba_d_state"] = state_of_group(width, groups, "mamba_n_groups")
+    width = shapes.pop("width", None)
+    delta = "linear_num_value_heads" in shapes
+    number, size = ("linear_num_key_heads", "linear_key_head_dim") if delta else ("mamba_n_groups", "mamba_d_state")
+    if width is not None and known.get(number):
+        shapes[size] = state_of_group(width, known[number], number)
 
 
 def states_told(values: Values, family: Family, layers: int, source: str) -> Changes:
@@ -74,6 +116,9 @@ def states_told(values: Values, family: Family, layers: int, source: str) -> Cha
     if family.states is States.NONE:
         return {}
     told: Changes = {}
+    if family.states is States.DELTA:
+        told["state_layers"] = _carrying(values, layers, source, PERIOD)
+        return told | {name: values.get(name) for name in OF_DELTA if values.get(name) is not None}
     if family.states is States.IN_PLACE:
         told["state_layers"] = _carrying(values, layers, source)
         if values.get("num_local_experts", 1):  # which silence means, too
@@ -87,15 +132,18 @@ def states_told(values: Values, family: Family, layers: int, source: str) -> Cha
     return told
 
 
-def _carrying(values: Values, layers: int, source: str) -> list[int]:
-    """The layers with a state in place of attention: all where nothing is said."""
+def _carrying(values: Values, layers: int, source: str, period: int = 0) -> list[int]:
+    """The layers with a state in place of attention; where nothing is said all, or all but every n-th of a period."""
     kinds = next((values[name] for name in KINDS if values.get(name) is not None), None)
     if not isinstance(kinds, list):
-        return list(range(layers))
+        told = values.get("full_attention_interval", period)
+        period = told if period and isinstance(told, int) and told > 0 else period
+        return [layer for layer in range(layers) if not period or (layer + 1) % period]
     other = next((kind for kind in kinds if kind not in (*CARRYING, *ATTENDING)), None)
     if len(kinds) != layers or other is not None:
         wrong = f"has the kind of layer {shown_value(other)}" if other is not None else f"tells of {len(kinds)} layers"
-        raise CheckpointError(f"{source} {wrong}; there are {layers} layers, each 'mamba' or 'attention'")
+        known = f"{CARRYING[bool(period)]!r} or {ATTENDING[bool(period)]!r}"
+        raise CheckpointError(f"{source} {wrong}; there are {layers} layers, each {known}")
     return [layer for layer, kind in enumerate(kinds) if kind in CARRYING]
 
 

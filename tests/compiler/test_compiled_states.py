@@ -1,10 +1,11 @@
-"""A model that carries a state, beside attention, through a compile with distillation, and out again."""
+"""Models that carry a state, beside attention or in its place, through a compile with distillation, and out again."""
 
 from __future__ import annotations
 
 import json
 
 import numpy as np
+import pytest
 from golden_logits import drawn_tokens, golden_logits
 from safetensors.numpy import save_file
 from tiny_models import random_sequences
@@ -16,8 +17,9 @@ from bytecap.runtime.shards import write_shard
 RECIPE = "[calibrate]\ntokens = 768\n\n[distil]\nsteps = 60\nfinal-steps = 2\nbatch-tokens = 64\n"
 
 
-def test_an_exported_folder_is_the_artifact(tmp_path):
-    golden = golden_logits("falcon-h1")
+@pytest.mark.parametrize("name", ["falcon-h1", "qwen3-5"])
+def test_an_exported_folder_is_the_artifact(name, tmp_path):
+    golden = golden_logits(name)
     state = golden.state()
     save_file(state, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(golden.config))

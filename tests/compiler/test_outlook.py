@@ -148,10 +148,14 @@ def test_no_more_threads_work_than_fit_into_memory(monkeypatch):
 def test_what_is_done_to_states_counts_in_a_pass():
     """A decay between any two positions of a chunk, or one for each element of a state; for each of two layers."""
     found = {}
-    for name in ("mamba", "mamba2"):
+    for name in ("mamba", "mamba2", "qwen3-5"):
         model = golden_logits(name).model()
         weights = {op.weight for op in model.program.instructions if isinstance(op, Linear)}
         maps = sum(2 * model.tensors[weight].values.size for weight in weights)
         found[name] = forecasts._Counts.of(model).forward - maps
     chunk, cost = chunked_scan.CHUNK, forecasts.SCAN_FLOPS
-    assert found == {"mamba": 2 * cost * 48 * 4, "mamba2": 2 * (cost * 6 * chunk + 2 * 48 * (chunk + 2 * 4))}
+    assert found == {
+        "mamba": 2 * cost * 48 * 4,
+        "mamba2": 2 * (cost * 6 * chunk + 2 * 48 * (chunk + 2 * 4)),
+        "qwen3-5": 2 * (cost * 4 * chunk + 2 * 48 * (1.5 * chunk + 3 * 8)),
+    }

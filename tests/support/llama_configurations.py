@@ -147,6 +147,9 @@ MODERNBERT: Config = {name: value for name, value in DECODER.items() if name != 
 MODERNBERT |= {"model_type": "modernbert-decoder", "pad_token_id": 0, "tie_word_embeddings": True}
 WITHOUT_STATE: Config = DECODER | SCALES | {"model_type": "granitemoehybrid", "logits_scaling": 4.0, "mamba_n_heads": 4}
 WITHOUT_STATE |= {"num_local_experts": 0, "shared_intermediate_size": 24, "layer_types": ["full_attention"] * 2}
+DELTA: Config = DECODER | {"model_type": "qwen3_5_text", "num_hidden_layers": 3, "head_dim": 16}
+DELTA |= {"full_attention_interval": 3, "linear_num_value_heads": 4, "linear_num_key_heads": 2}
+DELTA |= {"linear_value_head_dim": 12, "linear_key_head_dim": 8, "rms_norm_eps": 1e-3}
 LFM2: Config = DECODER | {"model_type": "lfm2", "block_auto_adjust_ff_dim": False}
 OF_STATES: Config = {"mamba_n_heads": 6, "mamba_d_state": 5, "mamba_n_groups": 2, "mamba_chunk_size": 8}
 WITH_STATES: Config = WITHOUT_STATE | OF_STATES | {"hidden_size": 24, "num_hidden_layers": 3}
@@ -188,6 +191,16 @@ LLAMA_CONFIGURATIONS |= {
     "exaone4-without-window": DECODER
     | {"model_type": "exaone4", "sliding_window": None, "rope_parameters": LLAMA3, **_windows("full", "full")},
     "nanochat-of-transformers": DECODER | {"model_type": "nanochat", "attention_bias": True},
+    "qwen3-5": DELTA,
+    "qwen3-5-all-biases": DELTA
+    | {
+        **{"attention_bias": True, "tie_word_embeddings": True, "num_hidden_layers": 2, "linear_num_key_heads": 4},
+        **{"layer_types": ["full_attention", "linear_attention"], "linear_conv_kernel_dim": 3},
+        "rope_parameters": {
+            **{"rope_type": "default", "rope_theta": 300.0, "partial_rotary_factor": 0.5},
+            **{"mrope_interleaved": True, "mrope_section": [2, 1, 1]},
+        },
+    },
     "lfm2": LFM2 | {"layer_types": ["conv", "full_attention"]},
     "lfm2-longer": LFM2 | {"full_attn_idxs": [0], "conv_L_cache": 4, "norm_eps": 1e-2, "tie_word_embeddings": True},
     "lfm2-biases": LFM2 | {"layer_types": ["conv", "full_attention"], "conv_bias": True},
@@ -213,7 +226,7 @@ LLAMA_CONFIGURATIONS |= {
     "ministral": DECODER
     | {"model_type": "ministral", "head_dim": 8, "sliding_window": 4, **_windows("full", "sliding")},
 }
-HALF_ROTATED = ("glm", "glm4", "nemotron")
+PARTLY_ROTATED = ("glm", "glm4", "nemotron", "qwen3_5_text")
 SEQUENCE_LENGTHS = {"phi3-longrope-beyond": 64}  # told, where the length changes the function
 
 
@@ -223,7 +236,7 @@ def random_configuration(config: Config, seed: int) -> Config:
     drawn = dict(config)
     kv_heads = int(random.choice([1, 2, 3]))
     heads = kv_heads * int(random.choice([1, 2]))
-    even = "rope_parameters" in config or config["model_type"] in HALF_ROTATED
+    even = "rope_parameters" in config or config["model_type"] in PARTLY_ROTATED
     head_dim = 8 if even else int(random.choice([4, 8, 10]))
     drawn |= {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "hidden_size": heads * head_dim}
     if "head_dim" in config:
@@ -237,7 +250,17 @@ def random_configuration(config: Config, seed: int) -> Config:
         drawn["attention_bias"] = bool(random.integers(2))
     if "rope_parameters" not in config:
         drawn["rope_theta"] = float(random.choice([100.0, 1e5]))
+    if "linear_num_key_heads" in config:
+        drawn |= _random_delta_net(random)
     return drawn | (_random_mixer(drawn, random) if "mamba_d_state" in config else {})
+
+
+def _random_delta_net(random: np.random.Generator) -> Config:
+    """Sizes of a delta net."""
+    groups, of_each = (int(random.integers(1, 4)) for _ in range(2))
+    sizes = {"linear_num_key_heads": groups, "linear_num_value_heads": groups * of_each}
+    widths = {f"linear_{kind}_head_dim": int(random.integers(4, 20)) for kind in ("key", "value")}
+    return {**sizes, **widths, "linear_conv_kernel_dim": int(random.integers(1, 6))}
 
 
 def _random_mixer(drawn: Config, random: np.random.Generator) -> Config:

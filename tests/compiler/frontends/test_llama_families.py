@@ -13,6 +13,7 @@ from llama_configurations import LLAMA_CONFIGURATIONS, SEQUENCE_LENGTHS
 from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.compiler.frontends.llama_families import FAMILIES
 from bytecap.compiler.frontends.llama_names import recognized
+from bytecap.compiler.frontends.untold import UntoldError
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.structure import exact_tensors
 from bytecap.errors import CheckpointError
@@ -80,6 +81,25 @@ def test_a_larger_models_configuration_has_one_for_its_text():
     assert_computes(model, golden.logits, drawn_tokens(29))
     assert model.architecture["family"] == "gemma3_text" and model.program.boundary_token == 5
     assert model.notes == ("left out, since only text is modelled: vision_tower.post_layernorm.weight",)
+
+
+def test_layers_that_predict_later_tokens_are_left_out_as_what_sees_is():
+    golden = golden_logits("qwen3-5")
+    state = {n.replace("model.", "model.language_model.", 1): values for n, values in golden.state().items()}
+    beside = dict.fromkeys(("model.visual.pos_embed.weight", "mtp.fc.weight"), np.ones((8, 8), np.float32))
+    model = build_model(checkpoint_of(state | beside, {"model_type": "qwen3_5", "text_config": golden.config}))
+    assert_computes(model, golden.logits, drawn_tokens(29))
+    assert model.notes == (
+        "left out, since only text is modelled: model.visual.pos_embed.weight",
+        "left out, since only the next token is predicted: mtp.fc.weight",
+    )
+
+
+def test_names_tell_a_delta_net_and_the_rest_is_asked_for():
+    state = golden_logits("qwen3-5").state()
+    asked = "num_attention_heads, rope_theta, rms_norm_eps, hidden_act, linear_num_key_heads, partial_rotary_factor"
+    with pytest.raises(UntoldError, match=f"nothing tells {asked}, which"):
+        build_model(checkpoint_of(state, None))
 
 
 LISTS = ("short_factor", "long_factor")
@@ -284,6 +304,21 @@ WRONG = [
     ("falcon-h1", {"mlp_multipliers": [1.0, "a"]}, "down_multiplier is 'a'; it must be a number"),
     ("falcon-h1", {"mamba_rms_norm": True}, "says mamba_rms_norm True, the tensors say mamba_rms_norm False"),
     ("falcon-h1-all-biases", {"projectors_bias": False}, 'say "projectors_bias": true in it'),
+    ("qwen3-5", {"full_attention_interval": 2}, "says state_layers [0, 2], the tensors say state_layers [0, 1]"),
+    (
+        "qwen3-5",
+        {"layer_types": ["mamba", "moe", "attention"]},
+        "'moe'; there are 3 layers, each 'linear_attention' or",
+    ),
+    ("qwen3-5", {"linear_num_key_heads": 1}, "says linear_key_head_dim 8, the tensors say linear_key_head_dim 16"),
+    ("qwen3-5", {"linear_num_key_heads": 3}, "linear_num_key_heads 3 does not divide the 16 rows that states are"),
+    (
+        "qwen3-5",
+        {"linear_num_value_heads": 2},
+        "says linear_num_value_heads 2, the tensors say linear_num_value_heads 4",
+    ),
+    ("qwen3-5-all-biases", {"attention_bias": False}, 'say "attention_bias": true in it'),
+    ("qwen3-5", {"model_type": "qwen3_next"}, "sends each token to a few of its experts"),
     ("granite-without-state", {"num_local_experts": 4}, "sends each token to a few of its experts"),
     ("exaone4", {"layer_types": None, "sliding_window_pattern": "LG"}, "sliding_window_pattern is a text, which"),
     ("cohere", {"use_qk_norm": True}, "says use_qk_norm True, the tensors say use_qk_norm False"),

@@ -97,6 +97,8 @@ FOUND = {
     "falcon-h1": (2, 2, 2, 4, 6, 1, 2),
     "falcon-h1-all-biases": (2, 2, 2, 4, 4, 1, 1),
     "falcon-h1-norm-behind-gate": (2, 2, 2, 4, 4, 1, 2),
+    "qwen3-5": (3, 1, 1, 6, 6, 1, 2),
+    "qwen3-5-all-biases": (2, 1, 1, 4, 4, 1, 1),
     "mamba": (2, 0, 0, 2, 4, 1, 1),
     "mamba2": (0, 0, 0, 2, 2, 1, 2),
 }
