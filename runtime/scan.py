@@ -41,7 +41,8 @@ def bind_delta_scan(o: op.DeltaScan, context: BindContext) -> Step:
     rates, key = rates_of(o, context).ravel(), object()
 
     def step(workspace: Workspace, out: np.ndarray, *registers: np.ndarray) -> None:
-        delta_scan(*registers, rates, o.groups, workspace.state(key, shape), out)
+        x, steps, strengths, write, read = registers
+        delta_scan(x, steps, strengths, write, read, rates, o.groups, workspace.state(key, shape), out)
 
     return step
 

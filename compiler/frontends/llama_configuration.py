@@ -18,7 +18,7 @@ from .agreement import EVALUATED_LENGTH, refuse_zeros
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_family import Family, States, Windows
 from .llama_layers import KINDS, layers_told
-from .llama_states import spread_multipliers
+from .llama_states import DELTA_ASSUMED, spread_multipliers
 from .rope_scaling import base_by_alpha, complete_scaling, kind_of
 
 SAME_NAME = (
@@ -95,7 +95,7 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
         values |= spread_multipliers(values, source)
         assumed["mamba_norm_before_gate"] = True
     if family.states is not States.NONE:
-        assumed |= {"linear_num_key_heads": 16} if family.states is States.DELTA else {"mamba_n_groups": 1}
+        assumed |= DELTA_ASSUMED if family.states is States.DELTA else {"mamba_n_groups": 1}
     told |= {
         name: 0.0 if values[name] is None and name in CAPS else values[name]
         for name in family.assumes

@@ -25,6 +25,7 @@ from .agreement import (
     who_told,
 )
 from .architecture_file import checked_parameters
+from .delta_mixer import DeltaSizes
 from .llama_configuration import family_told, read_configuration
 from .llama_families import FAMILIES
 from .llama_family import Family, Unrotated, Windows
@@ -182,6 +183,10 @@ def _check_consistent(h: Hyperparameters, foreign: list[str]) -> None:
         h.rotary_dims % 2 == 0 and h.rotary_dims > 0,
         f"{h.rotary_dims} elements of a head of {h.head_dim} are rotated, and a rotation takes pairs",
     )
+    if h.state_layers and isinstance(h.mixer, DeltaSizes):
+        heads, of_keys = h.mixer.heads, h.mixer.groups
+        serve = of_keys > 0 and heads % of_keys == 0
+        require(serve, f"linear_num_key_heads {of_keys} does not divide linear_num_value_heads {heads}")
     require_token(h.boundary_token, h.vocab_size)
     for name in ("sliding_layers", "unrotated_layers", "conv_layers", "state_layers"):
         require_layers(name, getattr(h, name), h.num_hidden_layers)

@@ -38,8 +38,11 @@ CARRYING, ATTENDING = ("mamba", "linear_attention"), ("attention", FULL)
 IN_PLACE = ("state_layers",)
 OF_MIXERS = ("mamba_d_ssm", "mamba_n_heads", "mamba_n_groups", "mamba_d_state", "mamba_d_conv")
 OF_NORMS = ("mamba_rms_norm", "mamba_norm_before_gate")  # where they are not the same in all models of a family
-OF_DELTA = tuple(f"linear_{each}" for each in ("num_value_heads", "num_key_heads", "value_head_dim", "key_head_dim"))
-OF_DELTA = (*OF_DELTA, "linear_conv_kernel_dim")
+DELTA_ASSUMED = {  # hyperparameters of delta nets, with what their code assumes
+    **{"linear_num_value_heads": 32, "linear_num_key_heads": 16, "linear_value_head_dim": 128},
+    **{"linear_key_head_dim": 128, "linear_conv_kernel_dim": 4},
+}
+OF_DELTA = tuple(DELTA_ASSUMED)
 OF_SHAPES = {"mamba_d_ssm": "inner", "mamba_n_heads": "heads", "mamba_d_conv": "taps"} | {
     "linear_num_value_heads": "heads",
     "linear_value_head_dim": "value",

@@ -188,9 +188,9 @@ def _find_states(walk: Walk, found: dict[int, MapUse]) -> None:
                 for maker in walk.of_kind(walk.origins(gate, (*STRAIGHT, op.Activation)), op.Linear):
                     found.setdefault(maker, MapUse(STATE_GATE))
     inputs = {part: f"state {part}" for part in STATE_INPUTS}
-    for scan in (walk.program.instructions[index] for index in scans):
-        for role, register in ((inputs[part], getattr(scan, part)) for part in inputs if hasattr(scan, part)):
-            _find_makers(walk, register, MapUse(role), found, (*JOINING, op.Activation))
+    for instruction in (walk.program.instructions[index] for index in scans):
+        for part in (part for part in inputs if hasattr(instruction, part)):
+            _find_makers(walk, getattr(instruction, part), MapUse(inputs[part]), found, (*JOINING, op.Activation))
     for index, use in [*found.items()]:
         if use.role in inputs.values():  # of a low rank, as the steps of a Mamba: the first factor has the role, too
             ends = walk.origins(walk.program.instructions[index].x, STRAIGHT)  # type: ignore[attr-defined]

@@ -95,6 +95,15 @@ def test_layers_that_predict_later_tokens_are_left_out_as_what_sees_is():
     )
 
 
+@pytest.mark.parametrize("name", ["conv1d.weight", "dt_bias", "in_proj_z.weight", "A_log"])
+def test_a_delta_net_that_lacks_a_tensor_is_refused(name):
+    golden = golden_logits("qwen3-5")
+    state = golden.state()
+    del state[f"model.layers.0.linear_attn.{name}"]
+    with pytest.raises(CheckpointError, match=rf"missing: model\.layers\.0\.linear_attn\.{name}"):
+        build_model(checkpoint_of(state, golden.config))
+
+
 def test_names_tell_a_delta_net_and_the_rest_is_asked_for():
     state = golden_logits("qwen3-5").state()
     asked = "num_attention_heads, rope_theta, rms_norm_eps, hidden_act, linear_num_key_heads, partial_rotary_factor"
@@ -311,6 +320,12 @@ WRONG = [
         "'moe'; there are 3 layers, each 'linear_attention' or",
     ),
     ("qwen3-5", {"linear_num_key_heads": 1}, "says linear_key_head_dim 8, the tensors say linear_key_head_dim 16"),
+    ("qwen3-5", {"linear_num_key_heads": 0}, "linear_num_key_heads 0 does not divide linear_num_value_heads 4"),
+    (
+        "qwen3-5",
+        {"linear_num_key_heads": 8, "linear_key_head_dim": 2},
+        "linear_num_key_heads 8 does not divide linear_num_value_heads 4",
+    ),
     ("qwen3-5", {"linear_num_key_heads": 3}, "linear_num_key_heads 3 does not divide the 16 rows that states are"),
     (
         "qwen3-5",
