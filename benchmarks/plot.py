@@ -14,6 +14,7 @@ MEASURES = {"gap": "damage, mBPB (lower is better)", "kl": "divergence from the 
 FAMILIES = {
     "autoround": "tab:olive",
     "exl3": "tab:cyan",
+    "gptqmodel": "tab:green",
     "int8": "tab:gray",
     "int6": "tab:gray",
     "sdclip": "tab:green",

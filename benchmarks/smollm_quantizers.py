@@ -1,12 +1,12 @@
-"""`python -m benchmarks.smollm_quantizers`: SmolLM2-135M against AutoRound, EXL3, HQQ and WaterSIC.
+"""`python -m benchmarks.smollm_quantizers`: SmolLM2-135M against AutoRound, EXL3, GPTQModel, HQQ and WaterSIC.
 
 Strategy: the model, the texts, the artifacts and the score are those of `benchmarks.smollm`. Integers are coded at
-their own entropy, matrix by matrix, which is in the favour of AutoRound and HQQ, whose files pack them into bits; of
-EXL3's windows every bit counts already. The token table, which AutoRound, EXL3 and WaterSIC leave in 16 bits (a third
-of a file at these sizes), is quantized: for HQQ and AutoRound by HQQ with bits of its own, for the others as a matrix
-at a rate of its own. AutoRound runs in an environment of its own: BYTECAP_AUTOROUND_PYTHON names a Python that has
-auto-round and transformers. A peer that is not installed is left out, and said so. Points are kept with the results,
-and those of peers are measured once.
+their own entropy, matrix by matrix, which is in the favour of AutoRound, GPTQModel and HQQ, whose files pack them into
+bits; of EXL3's windows every bit counts already. The token table, which all but HQQ leave in 16 bits (a third of a file
+at these sizes), is quantized: for HQQ, AutoRound and GPTQModel by HQQ with bits of its own, for the others as a matrix
+at a rate of its own. AutoRound and GPTQModel run in environments of their own: BYTECAP_AUTOROUND_PYTHON names a Python
+that has auto-round and transformers, BYTECAP_GPTQMODEL_PYTHON one that has gptqmodel. A peer that is not installed is
+left out, and said so. Points are kept with the results, and those of peers are measured once.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from .rate_distortion import keep_point, read_points
 from .smollm import RESULTS, download, scored_model, write_texts
 
 RESULT = RESULTS / "smollm2-quantizers.json"
-PYTHON_VARIABLE = "BYTECAP_AUTOROUND_PYTHON"
+PYTHON_VARIABLES = {"autoround": "BYTECAP_AUTOROUND_PYTHON", "gptqmodel": "BYTECAP_GPTQMODEL_PYTHON"}
 TABLE = "model.embed_tokens.weight"
-SEQUENCES, LENGTH = 128, 512  # of AutoRound's calibration
+SEQUENCES, LENGTH = 128, 512  # of their calibration
 MOMENT_TOKENS = 65_536
 SCORED_TOKENS = 8_192
 NORM = 576  # weights of a norm; every matrix has more
@@ -62,6 +62,7 @@ CONFIGURATION = {
 
 SETTINGS = {  # bits a weight of the matrices, and of the table
     "autoround": ((4, 8), (4, 6), (4, 4), (3, 8), (3, 6), (3, 4)),
+    "gptqmodel": ((4, 8), (4, 6), (4, 4), (3, 6), (3, 4)),
     "exl3": ((3, 6), (3, 4), (2, 4)),
     "hqq": ((4, 6), (4, 4)),
     "watersic": ((3.5, 4.5), (3.0, 4.5), (3.0, 3.5)),
@@ -69,7 +70,7 @@ SETTINGS = {  # bits a weight of the matrices, and of the table
 
 
 class Quantizers:
-    """The peers on one model; `tokens` is calibration text, `folder` keeps what AutoRound made."""
+    """The peers on one model; `tokens` is calibration text, `folder` keeps what other environments made."""
 
     def __init__(self, model: Model, tokens: np.ndarray, folder: Path) -> None:
         self._model, self._tokens, self._folder = model, tokens, folder
@@ -79,8 +80,9 @@ class Quantizers:
     def file(self, pipeline: str, bits: float, table_bits: float) -> tuple[int, list[np.ndarray]]:
         """Bytes of a file, and the tensors that it decodes to."""
         how = {"coder": "entropy", "passthrough_elements": NORM}
-        if pipeline == "autoround":
-            data = encode_autoround(self._state, self._folder, self._tokens, int(bits), int(table_bits))
+        if pipeline in PYTHON_VARIABLES:
+            integers = integers_of_another(pipeline, self._state, self._folder, self._tokens, int(bits))
+            data = encode_integers(self._state, integers, int(table_bits))
             decoded = hqq.decode(data, "entropy")
         elif pipeline == "hqq":
             rates = {"nbits": bits, "embedding_nbits": table_bits}
@@ -102,10 +104,10 @@ class Quantizers:
         return self._hessians
 
 
-def encode_autoround(state: dict[str, Tensor], folder: Path, tokens: np.ndarray, bits: int, table_bits: int) -> bytes:
-    """A file with AutoRound's integers of the matrices and HQQ's of the table; `hqq.decode` is the inverse."""
+def encode_integers(state: dict[str, Tensor], integers: Path, table_bits: int) -> bytes:
+    """A file with a peer's `integers` of the matrices and HQQ's of the table; `hqq.decode` is the inverse."""
     tensors, matrices = {}, []
-    with np.load(autoround_integers(state, folder, tokens, bits)) as arrays:
+    with np.load(integers) as arrays:
         for name, tensor in state.items():
             if tensor.ndim == 1:
                 tensors[name] = tensor.half()
@@ -121,18 +123,21 @@ def encode_autoround(state: dict[str, Tensor], folder: Path, tokens: np.ndarray,
     return hqq.encode_file(shapes, tensors, matrices, "entropy")
 
 
-def autoround_integers(state: dict[str, Tensor], folder: Path, tokens: np.ndarray, bits: int) -> Path:
-    """The file of integers that the other environment makes; kept, and not made again."""
-    output = folder / f"autoround-{bits}.npz"
+def integers_of_another(pipeline: str, state: dict[str, Tensor], folder: Path, tokens: np.ndarray, bits: int) -> Path:
+    """The file of integers that another environment makes; kept, and not made again."""
+    folder = folder.resolve()
+    output = folder / f"{pipeline}-{bits}.npz"
     if not output.is_file():
         source = folder / "transformers"
         source.mkdir(parents=True, exist_ok=True)
         (source / "config.json").write_text(json.dumps(CONFIGURATION))
         save_file(state, source / "model.safetensors", {"format": "pt"})
         np.save(source / "tokens.npy", tokens[: SEQUENCES * LENGTH].astype(np.int64).reshape(SEQUENCES, LENGTH))
-        script, half_made = Path(__file__).with_name("autoround_integers.py"), output.with_suffix(".part.npz")
-        command = [os.environ[PYTHON_VARIABLE], script, source, source / "tokens.npy", bits, hqq.GROUP_SIZE, half_made]
-        subprocess.run([str(part) for part in command], check=True, stdout=sys.stderr)
+        script, half_made = Path(__file__).with_name(f"{pipeline}_integers.py"), output.with_suffix(".part.npz")
+        command = [os.environ[PYTHON_VARIABLES[pipeline]], script]
+        command += [source, source / "tokens.npy", bits, hqq.GROUP_SIZE, half_made]
+        # GPTQModel leaves a log where it runs
+        subprocess.run([str(part) for part in command], check=True, stdout=sys.stderr, cwd=folder)
         half_made.rename(output)
     return output
 
@@ -148,8 +153,9 @@ def smollm_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def missing(pipeline: str) -> str:
     """What has to be installed before a peer can run, empty when nothing."""
-    if pipeline == "autoround":
-        return hqq.missing() if os.environ.get(PYTHON_VARIABLE) else f"name a Python that has it in {PYTHON_VARIABLE}"
+    if pipeline in PYTHON_VARIABLES:
+        variable = PYTHON_VARIABLES[pipeline]
+        return hqq.missing() if os.environ.get(variable) else f"name a Python that has it in {variable}"
     return PEERS[pipeline].missing()
 
 

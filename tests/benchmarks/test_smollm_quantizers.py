@@ -24,7 +24,8 @@ def test_a_file_of_autoround_is_what_its_integers_say(tmp_path):
     }
     stem = name.removesuffix(".weight")
     np.savez(tmp_path / "autoround-3.npz", **{f"{stem}.{part}": array for part, array in arrays.items()})
-    data = smollm_quantizers.encode_autoround(state, tmp_path, np.zeros(0, np.int64), 3, 4)
+    kept = smollm_quantizers.integers_of_another("autoround", state, tmp_path, np.zeros(0, np.int64), 3)
+    data = smollm_quantizers.encode_integers(state, kept, 4)
     decoded = smollm_quantizers.hqq.decode(data, "entropy")
     groups = arrays["codes"].reshape(4, 2, 64).astype(np.float32) - arrays["zeros"][..., None]
     expected = groups * arrays["steps"][..., None].astype(np.float32)
@@ -32,12 +33,13 @@ def test_a_file_of_autoround_is_what_its_integers_say(tmp_path):
     assert torch.equal(decoded[norm], state[norm].half().float())
 
 
-def test_what_autoround_is_given_is_written_for_it(tmp_path, monkeypatch):
-    """The program of the other environment is started for real; this one has no auto-round."""
-    monkeypatch.setenv(smollm_quantizers.PYTHON_VARIABLE, sys.executable)
+@pytest.mark.parametrize("pipeline", list(smollm_quantizers.PYTHON_VARIABLES))
+def test_what_another_environment_is_given_is_written_for_it(pipeline, tmp_path, monkeypatch):
+    """Its program is started for real; this environment has no such package."""
+    monkeypatch.setenv(smollm_quantizers.PYTHON_VARIABLES[pipeline], sys.executable)
     tokens = np.arange(smollm_quantizers.SEQUENCES * smollm_quantizers.LENGTH + 5, dtype=np.uint16)
     with pytest.raises(subprocess.CalledProcessError):
-        smollm_quantizers.autoround_integers({"a": torch.ones(2, 64)}, tmp_path, tokens, 3)
+        smollm_quantizers.integers_of_another(pipeline, {"a": torch.ones(2, 64)}, tmp_path, tokens, 3)
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["config.json", "model.safetensors", "tokens.npy"]
     given = np.load(tmp_path / "transformers" / "tokens.npy")
     assert given.dtype == np.int64 and given[1, 0] == smollm_quantizers.LENGTH

@@ -34,7 +34,7 @@ PARTS = {  # row of the page -> name in the file
     "symmetries": "no symmetries",
 }
 SMOLLM2_HEADS = ("file", "bytes", "worse than float, mBPB", "KL, bits a token")
-NAMES = {"autoround": "AutoRound", "exl3": "EXL3", "hqq": "HQQ", "watersic": "WaterSIC"}  # of pipelines
+NAMES = {"autoround": "AutoRound", "exl3": "EXL3", "gptqmodel": "GPTQModel", "hqq": "HQQ", "watersic": "WaterSIC"}
 WAYS = {"numba": "numba", "C": "c", "Python, a process a stream": "python"}
 
 Rows = Sequence[Sequence[str]]
