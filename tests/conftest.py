@@ -7,6 +7,7 @@ them takes all cores for every small product, and most of the time goes into wai
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(config, items):
     for package in packages:
         if package.path == config.rootpath:
             package.setup = lambda: None
+
+
+def pytest_sessionfinish():
+    """Of a process that has read the fuzzer's modules."""
+    if "fixtures" in sys.modules:
+        sys.modules["fixtures"].remove_fixtures()
 
 
 @pytest.fixture(scope="session")

@@ -31,4 +31,9 @@ def fixtures() -> Path:
     return folder
 
 
+def remove_fixtures() -> None:
+    """For a process that ends without Python's own end, as those of pytest-xdist do."""
+    _kept().cleanup()
+
+
 OTHER_TOKENIZER = ("--tokenizer", fixtures() / "characters.json", "--other-tokenizer")
