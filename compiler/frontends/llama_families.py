@@ -200,7 +200,5 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "hyperclovax": HYPERCLOVAX,
 }
-MULTIMODAL = {
-    "gemma3": "gemma3_text",
-    "qwen3_5": "qwen3_5_text",
-}  # model types whose text_config is the model that is read
+# by model type whose text_config is the model that is read, that of the text
+MULTIMODAL = {"gemma3": "gemma3_text", "qwen3_5": "qwen3_5_text"}

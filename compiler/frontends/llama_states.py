@@ -121,7 +121,8 @@ def states_told(values: Values, family: Family, layers: int, source: str) -> Cha
     told: Changes = {}
     if family.states is States.DELTA:
         told["state_layers"] = _carrying(values, layers, source, PERIOD)
-        return told | {name: values.get(name) for name in OF_DELTA if values.get(name) is not None}
+        sizes = OF_DELTA if told["state_layers"] else ()
+        return told | {name: values.get(name) for name in sizes if values.get(name) is not None}
     if family.states is States.IN_PLACE:
         told["state_layers"] = _carrying(values, layers, source)
         if values.get("num_local_experts", 1):  # which silence means, too

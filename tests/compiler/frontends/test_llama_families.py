@@ -104,6 +104,13 @@ def test_a_delta_net_that_lacks_a_tensor_is_refused(name):
         build_model(checkpoint_of(state, golden.config))
 
 
+def test_attention_in_all_layers_needs_no_sizes_of_a_delta_net():
+    golden = golden_logits("qwen3-5-all-biases")
+    state = {name: values for name, values in golden.state().items() if "layers.1." not in name}
+    config = golden.config | {"num_hidden_layers": 1, "layer_types": ["full_attention"]}
+    assert build_model(checkpoint_of(state, config)).architecture["state_layers"] == []
+
+
 def test_names_tell_a_delta_net_and_the_rest_is_asked_for():
     state = golden_logits("qwen3-5").state()
     asked = "num_attention_heads, rope_theta, rms_norm_eps, hidden_act, linear_num_key_heads, partial_rotary_factor"
