@@ -16,13 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...format.program import operations as op
-from ..model.program_builder import ProgramBuilder
-from .layouts import rows_of_taps, taps_name
-from .parts import split_rows
-from .state_mixer import READ, WRITE, X, part_name
+from .state_mixer import CONVOLUTION, READ, WRITE, MixerSteps, X
 
 NAMES = re.compile(r"(in_proj_(qkv|z|a|b)|out_proj|conv1d|norm)\.weight|A_log|dt_bias")
-QKV, CONVOLUTION = "in_proj_qkv.weight", "conv1d.weight"  # whose rows have the same parts
+QKV = "in_proj_qkv"  # whose rows have the parts of the convolution's
 SQUARE = 1e-6  # what is added to the square of a head's length
 Tensors = Mapping[str, np.ndarray]
 
@@ -45,11 +42,16 @@ class DeltaSizes:
         """By part of the first map, how many rows it has."""
         return {READ: self.groups * self.key, WRITE: self.groups * self.key, X: self.heads * self.value}
 
+    @property
+    def parts(self) -> dict[str, dict[str, int]]:
+        """By tensor that a program reads part by part, the rows of each."""
+        return {QKV: self.rows, CONVOLUTION: self.rows}
+
 
 def delta_shapes(at: str, s: DeltaSizes) -> dict[str, tuple[int, ...]]:
     """Name and shape of the tensors of the mixer whose names begin by `at`."""
     rows, values = sum(s.rows.values()), s.heads * s.value
-    shapes: dict[str, tuple[int, ...]] = {QKV: (rows, s.stream), CONVOLUTION: (rows, 1, s.taps)}
+    shapes: dict[str, tuple[int, ...]] = {f"{QKV}.weight": (rows, s.stream), f"{CONVOLUTION}.weight": (rows, 1, s.taps)}
     shapes |= {"in_proj_z.weight": (values, s.stream), "norm.weight": (s.value,), "out_proj.weight": (s.stream, values)}
     shapes |= dict.fromkeys(("in_proj_a.weight", "in_proj_b.weight"), (s.heads, s.stream))
     shapes |= dict.fromkeys(("A_log", "dt_bias"), (s.heads,))
@@ -58,58 +60,35 @@ def delta_shapes(at: str, s: DeltaSizes) -> dict[str, tuple[int, ...]]:
 
 def delta_sizes_told(at: str, tensors: Tensors) -> dict[str, int]:
     """What the shapes of a mixer tell: heads, value, taps, and width, that of all heads of keys together."""
-    ranks = {"dt_bias": 1, "norm.weight": 1, CONVOLUTION: 3}
+    convolution = f"{CONVOLUTION}.weight"
+    ranks = {"dt_bias": 1, "norm.weight": 1, convolution: 3}
     shapes = {name: tensors[at + name].shape for name in ranks if at + name in tensors}
     if any(len(shapes.get(name, ())) != rank for name, rank in ranks.items()):
         return {}
-    heads, value, (rows, _, taps) = shapes["dt_bias"][0], shapes["norm.weight"][0], shapes[CONVOLUTION]
+    heads, value, (rows, _, taps) = shapes["dt_bias"][0], shapes["norm.weight"][0], shapes[convolution]
     return {"heads": heads, "value": value, "taps": taps, "width": (rows - heads * value) // 2}
 
 
-def delta_values(at: str, s: DeltaSizes, tensors: Tensors) -> dict[str, np.ndarray]:
-    """The tensors of a mixer by the names of a program, where these are others than those of the checkpoint."""
-    parts = list(s.rows.values())
-    values = split_rows(at + QKV, tensors[at + QKV], parts)
-    for name, rows in split_rows(at + CONVOLUTION, tensors[at + CONVOLUTION], parts).items():
-        values |= rows_of_taps(name, rows)
-    return values
-
-
-class DeltaMixer:
-    """Writes mixers into a program."""
-
-    def __init__(self, builder: ProgramBuilder, epsilon: float, activation: op.ActivationKind) -> None:
-        """epsilon : of its norm;  activation : of what is convolved"""
-        self.builder, self.epsilon, self.activation = builder, epsilon, activation
-        self.emit = builder.emit
+class DeltaMixer(MixerSteps):
+    """Writes delta nets into a program."""
 
     def of(self, at: str, s: DeltaSizes, x: int) -> int:
         """From the stream to what is added to it."""
-        builder = self.builder
-        made = {part: self.convolved(at, s, part, x) for part in s.rows}
+        builder, made = self.builder, {}
+        for part in s.rows:
+            made[part] = self.convolved(at, s.rows, part, s.taps, self.map(f"{at}{QKV}", s.rows, part, x))
         read = self.of_length(made[READ], s, s.key**-0.5)
         write = self.of_length(made[WRITE], s, 1.0)
-        strength = self.emit(op.Activation(self.map(f"{at}in_proj_b", x), op.ActivationKind.SIGMOID))
-        step = self.map(f"{at}in_proj_a", x, f"{at}dt_bias")
+        strength = self.emit(op.Activation(self.whole(f"{at}in_proj_b", x), op.ActivationKind.SIGMOID))
+        step = self.whole(f"{at}in_proj_a", x, f"{at}dt_bias")
         step = self.emit(op.Activation(step, op.ActivationKind.SOFTPLUS))
         rates = builder.tensor(f"{at}A_log")
         y = self.emit(op.DeltaScan(made[X], step, strength, write, read, s.heads, s.groups, rates))
         y = self.emit(op.RmsNorm(y, s.heads, self.epsilon))
         y = self.emit(op.ScaleTiled(y, builder.row(f"{at}norm.weight")))
-        gate = self.emit(op.Activation(self.map(f"{at}in_proj_z", x), op.ActivationKind.SILU))
-        return self.map(f"{at}out_proj", self.emit(op.Multiply(y, gate)))
-
-    def convolved(self, at: str, s: DeltaSizes, part: str, x: int) -> int:
-        """A part of the first map, every element with those before it, each at its weight."""
-        y = self.emit(op.Linear(x, self.builder.tensor(part_name(at + QKV, s.rows, part))))
-        y = self.builder.convolved(y, taps_name(part_name(at + CONVOLUTION, s.rows, part)), s.taps)
-        return self.emit(op.Activation(y, self.activation))
+        gate = self.emit(op.Activation(self.whole(f"{at}in_proj_z", x), op.ActivationKind.SILU))
+        return self.whole(f"{at}out_proj", self.emit(op.Multiply(y, gate)))
 
     def of_length(self, x: int, s: DeltaSizes, length: float) -> int:
         """Every head made so long, by the mean of its squares."""
         return self.builder.times(self.emit(op.RmsNorm(x, s.groups, SQUARE / s.key)), length * s.key**-0.5)
-
-    def map(self, name: str, x: int, bias: str = "") -> int:
-        """A linear map."""
-        weight = self.builder.tensor(f"{name}.weight")
-        return self.emit(op.Linear(x, weight, self.builder.row(bias) if bias else None))

@@ -42,9 +42,9 @@ from .llama_own_words import is_ones_own
 from .llama_program import build_program
 from .llama_resolution import parse_given, resolve
 from .llama_shapes import bias_of, check_shapes, map_heights
-from .llama_states import MIXER, module_of_a_mixer, values_of_mixer
+from .llama_states import MIXER, module_of_a_mixer
 from .parts import add_one, join_parts, split_rows, subtract_one
-from .state_mixer import biases_of_mixers
+from .state_mixer import biases_of_mixers, mixer_values
 
 OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
 TURNED_BY_NAMES = {
@@ -141,7 +141,7 @@ def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarra
         place = naming.place(name)
         values |= rows_of_taps(name, tensors[name]) if place and place[1:] == (naming.parts[TAPS], "weight") else {}
     for layer in h.mixer_layers:
-        values |= values_of_mixer(naming.mixer(layer), h.mixer, tensors)
+        values |= mixer_values(naming.mixer(layer), h.mixer.parts, tensors)
     if h.traits.shifted_gains:
         for name in tensors:
             shifted = name.endswith("norm.weight") and not module_of_a_mixer(name)

@@ -54,7 +54,7 @@ class _Block(Steps):
         super().__init__(builder, h, naming, present)
         self.attentions = Attention(builder, h, naming, present)
         self.mixers = Mixer(builder, present, h.rms_norm_eps, ACTIVATIONS[h.hidden_act])
-        self.delta_nets = DeltaMixer(builder, h.rms_norm_eps, ACTIVATIONS[h.hidden_act])
+        self.delta_nets = DeltaMixer(builder, present, h.rms_norm_eps, ACTIVATIONS[h.hidden_act])
 
     def layer(self, layer: int, x: int) -> int:
         """Attention and MLP, each added to the stream."""

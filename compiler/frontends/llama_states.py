@@ -17,7 +17,7 @@ from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import FULL
 from . import delta_mixer, state_mixer
-from .delta_mixer import DeltaSizes, delta_shapes, delta_sizes_told, delta_values
+from .delta_mixer import DeltaSizes, delta_shapes, delta_sizes_told
 from .llama_family import Family, States
 from .state_mixer import (
     GATE,
@@ -27,7 +27,6 @@ from .state_mixer import (
     MixerSizes,
     X,
     mixer_shapes,
-    mixer_values,
     refuse_limits,
     sizes_told,
     state_of_group,
@@ -79,13 +78,6 @@ def shapes_of_mixer(
     return delta_shapes(at, sizes) if isinstance(sizes, DeltaSizes) else mixer_shapes(at, sizes, tensors)
 
 
-def values_of_mixer(
-    at: str, sizes: MixerSizes | DeltaSizes, tensors: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Its tensors by the names of a program, where these are others."""
-    return delta_values(at, sizes, tensors) if isinstance(sizes, DeltaSizes) else mixer_values(at, sizes, tensors)
-
-
 def states_from_shapes(tensors: Mapping[str, np.ndarray], family: Family) -> dict[str, Any]:
     """What the tensors tell, 0 of mixers where there are none; and `width`, of all groups, for `complete_states`."""
     if family.states is States.NONE:
@@ -94,7 +86,7 @@ def states_from_shapes(tensors: Mapping[str, np.ndarray], family: Family) -> dic
     delta, of = family.states is States.DELTA, hyperparameters_of(family.states)
     shapes: dict[str, Any] = {"state_layers": sorted(mixers)} if "state_layers" in of else {}
     if not mixers and "state_layers" in of:
-        return shapes | dict.fromkeys(OF_DELTA if delta else OF_MIXERS, 0)
+        return dict.fromkeys(of, 0) | shapes
     told = (delta_sizes_told if delta else sizes_told)(mixers[min(mixers)], tensors) if mixers else {}
     shapes |= {name: told[size] for name, size in OF_SHAPES.items() if size in told and name in of}
     if family.states is States.BESIDE:

@@ -55,7 +55,7 @@ class Mamba:
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         values = dict(checkpoint.tensors)
         for layer in range(h.num_hidden_layers):
-            values |= mixer_values(mixer_at(layer), h.sizes, checkpoint.tensors)
+            values |= mixer_values(mixer_at(layer), h.sizes.parts, checkpoint.tensors)
         dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
         return Model(program, builder.tensors(values, dtypes), h.document(), resolved.assumed, resolved.told)
 

@@ -26,6 +26,7 @@ from .layouts import rows_of_taps, taps_name
 from .parts import rows_name, split_rows
 
 NAMES = re.compile(r"(in_proj|x_proj|dt_proj|out_proj|conv1d)\.(weight|bias)|norm\.weight|A_log|D|dt_bias")
+CONVOLUTION = "conv1d"  # of every kind of mixer
 GATE, X, WRITE, READ, STEP = PARTS = ("gate", "x", "write", "read", "step")  # of in_proj of a Mamba-2
 Tensors = Mapping[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
@@ -69,6 +70,11 @@ class MixerSizes:
     def made_of_x(self) -> dict[str, int]:
         """By part, how many rows of x_proj it has."""
         return {STEP: self.rank, WRITE: self.state, READ: self.state} if self.rank else {}
+
+    @property
+    def parts(self) -> dict[str, dict[str, int]]:
+        """By tensor whose rows a program may read part by part, the rows of each."""
+        return {"in_proj": self.rows, "x_proj": self.made_of_x, CONVOLUTION: self.convolved}
 
 
 def mixer_shapes(at: str, s: MixerSizes, tensors: Collection[str]) -> Shapes:
@@ -133,14 +139,16 @@ def refuse_limits(told: object, name: str, source: str) -> None:
         )
 
 
-def mixer_values(at: str, s: MixerSizes, tensors: Tensors) -> dict[str, np.ndarray]:
-    """The tensors of a mixer by the names of a program, where these are others than those of the checkpoint."""
+def mixer_values(at: str, parts_of: Mapping[str, Mapping[str, int]], tensors: Tensors) -> dict[str, np.ndarray]:
+    """The tensors of a mixer by the names of a program, where these are others than those of the checkpoint; parts_of :
+    by tensor, the rows of its parts
+    """
     values: dict[str, np.ndarray] = {}
-    for name, parts in (("in_proj", s.rows), ("x_proj", s.made_of_x), ("conv1d", s.convolved)):
+    for name, parts in parts_of.items():
         for whole in (f"{at}{name}.weight", f"{at}{name}.bias"):
             split = whole in tensors and len(parts) > 1
             found = split_rows(whole, tensors[whole], list(parts.values())) if split else {}
-            if name == "conv1d" and whole.endswith("weight"):
+            if name == CONVOLUTION and whole.endswith("weight"):
                 found = found or {whole: tensors[whole]}
                 found = {taps: rows for part in found for taps, rows in rows_of_taps(part, found[part]).items()}
             values |= found
@@ -155,8 +163,8 @@ def part_name(whole: str, parts: Mapping[str, int], part: str) -> str:
     return rows_name(whole, stop - parts[part], stop)
 
 
-class Mixer:
-    """Writes mixers into a program; biases are there where they are `present` under their stored names."""
+class MixerSteps:
+    """What every kind of mixer is made of; biases are there where they are `present` under their stored names."""
 
     def __init__(
         self, builder: ProgramBuilder, present: Collection[str], epsilon: float, activation: op.ActivationKind
@@ -164,6 +172,28 @@ class Mixer:
         """epsilon : of its norm;  activation : of what is convolved"""
         self.builder, self.present, self.epsilon, self.activation = builder, present, epsilon, activation
         self.emit = builder.emit
+
+    def map(self, name: str, parts: Mapping[str, int], part: str, x: int, bias: str = "") -> int:
+        """A part of a linear map, with a bias of that name, or else with its part of its own if there is one."""
+        own = part_name(f"{name}.bias", parts, part) if f"{name}.bias" in self.present else ""
+        weight = self.builder.tensor(part_name(f"{name}.weight", parts, part))
+        return self.emit(op.Linear(x, weight, self.builder.row(bias or own) if bias or own else None))
+
+    def whole(self, name: str, x: int, bias: str = "") -> int:
+        """A linear map that has one part."""
+        return self.map(name, {"": 0}, "", x, bias)
+
+    def convolved(self, at: str, parts: Mapping[str, int], part: str, taps: int, x: int) -> int:
+        """Every element of a part with those before it, each at its weight, the bias if there is one, and that bent."""
+        name = f"{at}{CONVOLUTION}"
+        y = self.builder.convolved(x, taps_name(part_name(f"{name}.weight", parts, part)), taps)
+        bias = part_name(f"{name}.bias", parts, part)
+        y = self.builder.biased(y, bias) if f"{name}.bias" in self.present else y
+        return self.emit(op.Activation(y, self.activation))
+
+
+class Mixer(MixerSteps):
+    """Writes mixers of Mamba and Mamba-2 into a program."""
 
     def of(self, at: str, s: MixerSizes, x: int, factors: Mapping[str, float] | None = None) -> int:
         """From the stream to what is added to it; factors : of what a part of in_proj gives, 1 where there is none"""
@@ -175,18 +205,17 @@ class Mixer:
             own = f"{at}dt_bias" if alone and part == STEP else ""
             made[part] = builder.times(self.map(f"{at}in_proj", s.rows, part, x, own), factors.get(part, 1.0))
         for part in s.convolved:
-            y = self.convolved(f"{at}conv1d", s, part, made[part])
-            made[part] = self.emit(op.Activation(y, self.activation))
+            made[part] = self.convolved(at, s.convolved, part, s.taps, made[part])
         if s.rank:
             made |= {part: self.map(f"{at}x_proj", s.made_of_x, part, made[X]) for part in s.made_of_x}
-            step = self.map(f"{at}dt_proj", {"": s.inner}, "", made[STEP])
+            step = self.whole(f"{at}dt_proj", made[STEP])
         else:
             step = made[STEP] if alone else builder.biased(made[STEP], f"{at}dt_bias")
         step = self.emit(op.Activation(step, op.ActivationKind.SOFTPLUS))
         rates = builder.tensor(f"{at}A_log")
         y = self.emit(op.Scan(made[X], step, made[WRITE], made[READ], s.heads, s.groups, rates))
         y = self.emit(op.Add(y, self.emit(op.Scale(made[X], builder.row(f"{at}D")))))
-        return self.map(f"{at}out_proj", {"": s.stream}, "", self.gated(at, s, y, made[GATE]))
+        return self.whole(f"{at}out_proj", self.gated(at, s, y, made[GATE]))
 
     def gated(self, at: str, s: MixerSizes, y: int, gate: int) -> int:
         """What comes out of the scan times the gate, normalized before or behind."""
@@ -199,15 +228,3 @@ class Mixer:
         if s.rank or not s.normed:
             return x
         return self.emit(op.RmsNorm(x, s.groups, self.epsilon, self.builder.row(f"{at}norm.weight")))
-
-    def map(self, name: str, parts: Mapping[str, int], part: str, x: int, bias: str = "") -> int:
-        """A part of a linear map, with a bias of that name, or else with its part of its own if there is one."""
-        own = part_name(f"{name}.bias", parts, part) if f"{name}.bias" in self.present else ""
-        weight = self.builder.tensor(part_name(f"{name}.weight", parts, part))
-        return self.emit(op.Linear(x, weight, self.builder.row(bias or own) if bias or own else None))
-
-    def convolved(self, name: str, s: MixerSizes, part: str, x: int) -> int:
-        """Every element with those before it, each at its weight, and the bias if there is one."""
-        y = self.builder.convolved(x, taps_name(part_name(f"{name}.weight", s.convolved, part)), s.taps)
-        bias = part_name(f"{name}.bias", s.convolved, part)
-        return self.builder.biased(y, bias) if f"{name}.bias" in self.present else y
