@@ -2,8 +2,8 @@
 
 Strategy: where heads have one element each, as in the first Mamba, neighbouring heads are the SIMD loop; where they are
 wide, as in the second and in the delta rule, the elements of the state are. The blocks of a state that is walked
-through all positions stay in the first-level cache. Shapes were validated before. Semantics: spec/program.md, section
-4.
+through all positions stay in the first-level cache. Shapes were validated before. Semantics: section 4 of
+spec/program.md.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def positions(log_rates: Tensor) -> int:
 
 def chunk_of(log_rates: Tensor, registers: tuple[Tensor, ...]) -> Chunk:
     """How a chunk is computed."""
-    if len(registers) > 4:
+    if len(registers) == 5:  # x, steps, strengths, write, read
         return chunk_by_delta_rule
     return chunk_by_products if log_rates.dim() == 2 else chunk_by_steps
 

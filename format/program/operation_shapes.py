@@ -192,12 +192,18 @@ def _scan(instruction: op.Scan | op.DeltaScan, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     context.split(width, heads, "heads")
     state = context.split(context.equal(instruction.write, instruction.read), instruction.groups, "groups")
-    for register in {instruction.step, getattr(instruction, "strength", instruction.step)}:
+    by_head: list[int] = [instruction.step]
+    shapes: list[tuple[int, ...]] = [(heads,)]
+    if isinstance(instruction, op.DeltaScan):
+        by_head.append(instruction.strength)
+    else:
+        shapes.append((heads, state))
+    for register in by_head:
         if context.widths[register] != heads:
             message = f"steps or strengths of width {context.widths[register]} for {heads} heads"
             raise context.place.invalid(message, "R-PRG-22")
     shape = context.shape(instruction.log_rates)
-    if shape != (heads,) and (isinstance(instruction, op.DeltaScan) or shape != (heads, state)):
+    if shape not in shapes:
         message = f"log-rates of shape {shape} for {heads} heads with a state {state} wide"
         raise context.place.invalid(message, "R-PRG-39")
     return width

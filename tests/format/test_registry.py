@@ -52,7 +52,6 @@ def test_the_tables_of_the_format_are_complete() -> None:
         3: "static-rans",
     }
     assert {wire_id: codec.name for wire_id, codec in BYTES_CODECS.items()} == {0: "stored", 1: "zstd", 2: "brotli"}
-    assert (
-        list(OPERATIONS_BY_ID) == list(range(1, len(OPERATIONS) + 1)) and tuple(OPERATIONS_BY_ID.values()) == OPERATIONS
-    )
+    assert list(OPERATIONS_BY_ID) == list(range(1, len(OPERATIONS) + 1))
+    assert tuple(OPERATIONS_BY_ID.values()) == OPERATIONS
     assert set(SHAPE_RULES) == set(OPERATIONS)
