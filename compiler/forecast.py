@@ -8,6 +8,7 @@ are, and the range spans what they may be. It is a forecast, and is printed as o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,11 +21,12 @@ from .machine_speed import flops_of_core, searched_weights
 from .model.chunked_scan import CHUNK
 from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
 from .model.model import Model
-from .model.structure import embedding_tables
+from .model.structure import embedding_tables, find_head
 from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
+from .statistics.calibration import are_rows_coupled
 from .wide_products import has_wide_products
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
@@ -82,7 +84,7 @@ def memory_note(forecast: Forecast) -> str | None:
 
 def threads_that_fit(model: Model, recipe: Recipe, text_tokens: int, threads: int) -> int:
     """As many of these threads as fit into memory, each of which has activations of its own; at least 1."""
-    there, counts = memory_bytes(), _Counts.of(model)
+    there, counts = memory_bytes(), _Counts.of(model, _read_tokens(recipe, text_tokens))
     if there is None:
         return threads
     fitting = (n for n in range(threads, 1, -1) if _peak(model, recipe, counts, text_tokens, n) <= there)
@@ -135,7 +137,8 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
 
     text_tokens, held_out : tokens of the calibration text, and of that which only judges;  threads : that work
     """
-    counts = _Counts.of(model)
+    wanted = _read_tokens(recipe, text_tokens)
+    counts = _Counts.of(model, wanted)
     flops, overhead = flops_of_core() * threads, OVERHEAD[has_wide_products()]
 
     def passes(tokens: float, times: float) -> float:
@@ -143,14 +146,14 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
         calls = len(model.program.instructions) * tokens / 4096 * SECONDS_A_CALL * 16
         return times * (overhead * tokens * counts.forward / flops + calls / threads)
 
-    wanted = min(recipe.calibration.tokens, text_tokens)
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
     seconds = {CALIBRATE: passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops}
     states = recipe.quantization.trellis_states
     rate = SEARCHED * searched_weights(states) if states else GRID
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
     sampled = SAMPLED_TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
-    trials = sampled + TRIALS * counts.weights / rate / threads
+    searched = (counts.weights - counts.independent) / rate + counts.independent / INDEPENDENT
+    trials = sampled + TRIALS * searched / threads
     peak = _peak(model, recipe, counts, text_tokens, threads)
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
     tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(recipe, counts, flops)
@@ -158,23 +161,32 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
         return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak, threads)
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
     walked = min(recipe.sequential.tokens, text_tokens)
-    walk = passes(walked, 2) + walked * (2 + SYMMETRIC) * counts.inputs / flops + counts.weights / rate + prepare
+    walk = passes(walked, 2) + walked * (2 + SYMMETRIC) * counts.inputs / flops + searched + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
-    seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / CODED
+    last = counts.head / INDEPENDENT if counts.head else counts.last / rate
+    seconds["land on the cap"] = 2 * last + 4 * counts.weights / CODED
     return Forecast(seconds, peak, threads)
+
+
+def _read_tokens(recipe: Recipe, text_tokens: int) -> int:
+    """Tokens that a calibration reads at most."""
+    return min(recipe.calibration.tokens, text_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Of a model: weights on grids, of its last matrix and of its token tables; the last instruction of a walk, and the
-    sides of the matrices that it quantizes; operations a token of a forward pass, of second moments of inputs, and of
-    all second moments; cubes of the sides of matrices, and their number.
+    """Of a model: weights on grids, of the largest matrix whose rows make up for each other, of matrices that are no
+    token tables and whose rows do not, of its token tables, and of a head that is none of these; the last instruction
+    of a walk, and the sides of the matrices that it quantizes; operations a token of a forward pass, of second moments
+    of inputs, and of all second moments; cubes of the sides of which these are taken, and the number of matrices.
     """
 
     weights: int
     last: int
+    independent: int
     table: int
+    head: int
     last_walked: int
     inner: tuple[tuple[int, int], ...]
     forward: float
@@ -184,22 +196,26 @@ class _Counts:
     matrices: int
 
     @classmethod
-    def of(cls, model: Model) -> _Counts:
+    def of(cls, model: Model, tokens: int) -> _Counts:
+        """tokens : of text that second moments are taken of, at most"""
         shapes = [tensor.values.shape for tensor in model.tensors]
         uses = [op for op in model.program.instructions if isinstance(op, Linear)]
-        matrices = {op.weight: shapes[op.weight] for op in uses}
-        tables = embedding_tables(model.program)
+        tables, head = embedding_tables(model.program), find_head(model.program)
+        of_head = -1 if head is None else model.program.instructions[head].weight
         sources = {op.x: shapes[op.weight][1] for op in uses}
-        inner = [shape for weight, shape in matrices.items() if weight not in tables]
+        inner = {op.weight: shapes[op.weight] for op in uses if op.weight not in tables}
+        coupled = [s for weight, s in inner.items() if weight != of_head and are_rows_coupled(s[0], tokens)]
         inputs = sum(2.0 * width**2 for width in sources.values())
-        outputs = sum(2.0 * rows**2 for rows, _ in inner)
+        outputs = sum(2.0 * rows**2 for rows, _ in coupled)
         sizes = [tensor.values.size for tensor in model.tensors if tensor.values.ndim > 1]
-        cubes = sum(float(rows) ** 3 + float(columns) ** 3 for rows, columns in inner)
+        cubes = sum(float(rows) ** 3 for rows, _ in coupled) + sum(float(columns) ** 3 for _, columns in inner.values())
         forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses)) + _scans(model)
-        last = max((rows * columns for rows, columns in inner), default=1)
+        products, all_inner = ([rows * columns for rows, columns in each] for each in (coupled, inner.values()))
         table = sum(model.tensors[index].values.size for index in tables)
-        facts = sum(sizes), last, table, max(walked_layers(model.program), default=0)
-        return cls(*facts, tuple(inner), forward, inputs, inputs + outputs, cubes, len(sizes))
+        apart = math.prod(inner.get(of_head, (0,)))
+        facts = sum(sizes), max(products, default=1), sum(all_inner) - sum(products), table, apart
+        last = max(walked_layers(model.program), default=0)
+        return cls(*facts, last, tuple(inner.values()), forward, inputs, inputs + outputs, cubes, len(sizes))
 
 
 def _scans(model: Model) -> float:

@@ -133,7 +133,12 @@ def measure_statistics(
 def _with_many_rows(model: Model, tokens: int) -> list[int]:
     """Matrices with so many rows that next to nothing of how these go together is told by so many tokens."""
     matrices = [(i, len(tensor.values)) for i, tensor in enumerate(model.tensors) if tensor.values.ndim > 1]
-    return [i for i, rows in matrices if told_share(tokens, rows) < LEAST_SHARE]
+    return [i for i, rows in matrices if not are_rows_coupled(rows, tokens)]
+
+
+def are_rows_coupled(rows: int, tokens: int) -> bool:
+    """Whether so many tokens tell how so many rows of a matrix go together, the head's apart."""
+    return told_share(tokens, rows) >= LEAST_SHARE
 
 
 def next_power_of_two(number: int) -> int:

@@ -152,10 +152,27 @@ def test_what_is_done_to_states_counts_in_a_pass():
         model = golden_logits(name).model()
         weights = {op.weight for op in model.program.instructions if isinstance(op, Linear)}
         maps = sum(2 * model.tensors[weight].values.size for weight in weights)
-        found[name] = forecasts._Counts.of(model).forward - maps
+        found[name] = forecasts._Counts.of(model, 65_536).forward - maps
     chunk, cost = chunked_scan.CHUNK, forecasts.SCAN_FLOPS
     assert found == {
         "mamba": 2 * cost * 48 * 4,
         "mamba2": 2 * (cost * 6 * chunk + 2 * 48 * (chunk + 2 * 4)),
         "qwen3-5": 2 * (cost * 4 * chunk + 2 * 48 * (1.5 * chunk + 3 * 8)),
     }
+
+
+def test_a_head_of_its_own_costs_its_rows_and_not_their_cube(monkeypatch):
+    """No second moments of a head's outputs are taken, and its rows do not make up for each other: a row costs about
+    what one of a table does, however many there are.
+    """
+    monkeypatch.setattr(forecasts, "flops_of_core", lambda: 2e10)
+    monkeypatch.setattr(forecasts, "searched_weights", lambda states: 5e5)
+    recipe, seconds, counts = read_recipe("default", 1), {}, {}
+    for tied in (True, False):
+        model = golf_model(3, **ARCHITECTURE | {"vocab_size": 1 << 17, "tie_embeddings": tied})
+        counts[tied] = forecasts._Counts.of(model, 1 << 20)
+        seconds[tied] = forecasts.forecast_compile(model, recipe, 1 << 20, 0, 1).total
+    assert (1 << 17) * ARCHITECTURE["model_dim"] == counts[False].head == counts[False].independent
+    assert counts[True].head == counts[True].independent == 0 and counts[True].last == counts[False].last
+    assert counts[False].cubes == counts[True].cubes + ARCHITECTURE["model_dim"] ** 3
+    assert seconds[True] < seconds[False] < 1.5 * seconds[True]
