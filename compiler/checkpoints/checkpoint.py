@@ -26,6 +26,7 @@ from .folder import adapters_beside, an_adapter, weight_files
 from .packed_weights import unpack_weights
 from .parametrized import without_parametrizations
 from .parted import refuse_parts
+from .rounded_twins import RoundedTwins
 from .selection import EVERYTHING, Selection
 from .stored import Stored, elements_of, refuse_other_types
 
@@ -51,6 +52,7 @@ class Checkpoint:
     weights : str                             name of the set of weights that was read; empty where it has no name
     rotations : dict name -> float32 array    tables that models keep of their rotations, which are no weights
     windows : dict name -> int                by mask that hides what lies far back, how many positions it shows
+    twins : RoundedTwins or None              a table and a head that are one matrix, stored in two types
     """
 
     tensors: dict[str, np.ndarray]
@@ -61,6 +63,7 @@ class Checkpoint:
     weights: str = ""
     rotations: Mapping[str, np.ndarray] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
+    twins: RoundedTwins | None = None
 
 
 def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Checkpoint:
@@ -105,7 +108,8 @@ def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Chec
     _check_finite(values, path)
     dtypes = {name: t.dtype if t.dtype in STORAGES else "float32" for name, t in found.tensors.items()}
     notes = (*content.notes, *notes, *unpacked.notes, *made, *([found.note] if found.note else []))
-    return Checkpoint(values, dtypes, path, configuration, notes, content.weights, found.rotations, found.windows)
+    beside = found.rotations, found.windows, content.twins
+    return Checkpoint(values, dtypes, path, configuration, notes, content.weights, *beside)
 
 
 def _configuration(content: Content, file: Path) -> tuple[Configuration | None, tuple[str, ...]]:

@@ -27,6 +27,7 @@ from .llm_c import MAGIC as LLM_C_MAGIC
 from .llm_c import read_llm_c
 from .numpy_archive import is_numpy_archive, read_numpy_archive
 from .record_checkpoint import is_record_state, restore_record_state
+from .rounded_twins import RoundedTwins
 from .safetensors_file import is_safetensors, read_safetensors, safetensors_metadata
 from .selection import Selection
 from .stored import Stored, check_element_count, refuse_unusual_storage, stored_torch
@@ -49,12 +50,14 @@ class Content:
 
     tensors : by name;  configuration : what the file says of its model;  notes : what was chosen and decoded, in words
     weights : name of the set of weights that was read; empty where the file has one without a name
+    twins : a table and a head that are one matrix, stored in two types, where they are
     """
 
     tensors: dict[str, Stored]
     configuration: Configuration | None = None
     notes: tuple[str, ...] = ()
     weights: str = ""
+    twins: RoundedTwins | None = None
 
 
 def read_containers(files: Sequence[Path], selection: Selection, path: Path) -> Content:
@@ -85,7 +88,7 @@ def _standing(file: Path) -> tuple[int, int] | None:
 def _of_gguf(files: Sequence[Path]) -> Content:
     content = read_gguf_tensors(files)
     tensors = {name: Stored(values, content.dtypes[name]) for name, values in content.tensors.items()}
-    return Content(tensors, content.configuration, content.notes)
+    return Content(tensors, content.configuration, content.notes, twins=content.twins)
 
 
 def refuse_other_kinds(files: Sequence[Path]) -> None:

@@ -24,22 +24,29 @@ from ...runtime.gguf_file import GgufDamaged, GgufFile, GgufTensor, read_gguf
 from .configuration import Configuration
 from .gguf_configuration import gguf_configuration
 from .gguf_layout import head_counts, to_hugging_face
-from .gguf_names import ARCHITECTURES
+from .gguf_names import ARCHITECTURES, GgufArchitecture
+from .rounded_twins import RoundedTwins, StoredMatrix, find_twins
 
 Kind = gguf.GGMLQuantizationType
 PLAIN = {Kind.F32: "float32", Kind.F16: "float16", Kind.BF16: "bfloat16", Kind.F64: "float32"}
+MANTISSA = {Kind.F32: 24, Kind.F16: 11, Kind.BF16: 8, Kind.F64: 24}  # bits of a number as it is read
+TABLE_AND_HEAD = ("token_embd.weight", "output.weight")
 Place = tuple[Path, GgufFile, GgufTensor]  # where a tensor lies
 FACTORS = {"rope_freqs.weight": "all", "rope_factors_long.weight": "long", "rope_factors_short.weight": "short"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GgufContent:
-    """What a file holds, in the terms of a checkpoint. notes : what was decoded, in words"""
+    """What a file holds, in the terms of a checkpoint.
+
+    notes : what was decoded, in words;  twins : a table and a head that are one matrix, where they are
+    """
 
     tensors: dict[str, np.ndarray]
     dtypes: dict[str, str]
     configuration: Configuration
     notes: tuple[str, ...]
+    twins: RoundedTwins | None
 
 
 def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
@@ -72,7 +79,24 @@ def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
         tensors[ours], dtypes[ours] = values, PLAIN.get(kind, "float32")
         kinds.update([] if kind in PLAIN else [kind.name])
     decoded = [f"{counted(count)} of {kind} decoded to float32" for kind, count in sorted(kinds.items())]
-    return GgufContent(tensors, dtypes, configuration, tuple(decoded))
+    return GgufContent(tensors, dtypes, configuration, tuple(decoded), _twins(placed, tensors, architecture))
+
+
+def _twins(
+    placed: Mapping[str, Place], tensors: Mapping[str, np.ndarray], architecture: GgufArchitecture
+) -> RoundedTwins | None:
+    """Table and head, where they are one matrix.
+
+    placed : where each lies, by GGUF's names;  tensors : decoded, by Hugging Face's
+    """
+    both = []
+    for name in TABLE_AND_HEAD:
+        if name not in placed:
+            return None
+        ours, kind = str(architecture.hugging_face_name(name)), Kind(placed[name][2].kind)
+        block, size = gguf.GGML_QUANT_SIZES[kind]
+        both.append(StoredMatrix(ours, tensors[ours], kind.name, MANTISSA.get(kind, 8 * size / block)))
+    return find_twins(*both)
 
 
 def _opened(path: Path) -> GgufFile:

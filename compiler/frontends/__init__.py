@@ -13,6 +13,7 @@ from ...files.printable import shown_value
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_configuration
+from ..checkpoints.rounded_twins import TIED, RoundedTwins
 from ..model.model import Model, ModelTensor
 from .agreement import CALLER
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
@@ -69,16 +70,18 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
 
 
 def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
-    document, said = _document(checkpoint, architecture), {*architecture}
+    document, given = _document(checkpoint, architecture), architecture
     if MODEL_TYPE in architecture:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
     checkpoint, architecture, source = _of_a_frontend(checkpoint, architecture)
+    if checkpoint.twins is not None:
+        checkpoint = _with_one_table(checkpoint, checkpoint.twins, given)
     checkpoint = _without_prefix(checkpoint)
     model = built(_chosen(checkpoint, architecture), checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
     check_windows(checkpoint.windows, model, checkpoint.path)
-    told = {name: source if who == CALLER and source and name not in said else who for name, who in model.told.items()}
+    told = {name: source if who == CALLER and source and name not in given else who for name, who in model.told.items()}
     configuration = model_configuration(checkpoint.configuration)
     notes = (*checkpoint.notes, *own_code(checkpoint.configuration), *model.notes)
     return replace(
@@ -107,6 +110,18 @@ def _document(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Map
     if architecture and PRESET_KEY not in architecture:
         return dict(architecture)
     return None if checkpoint.configuration is None else checkpoint.configuration.document
+
+
+def _with_one_table(checkpoint: Checkpoint, twins: RoundedTwins, said: Mapping[str, object]) -> Checkpoint:
+    """The checkpoint with the finer of table and head for both, where nobody says that these are two."""
+    tensors, configuration = checkpoint.tensors, checkpoint.configuration
+    if said.get(TIED) is False or not {twins.table, twins.head} <= tensors.keys():
+        return checkpoint
+    others = {name: values for name, values in tensors.items() if name != twins.head}
+    if configuration is not None:
+        configuration = replace(configuration, values={**configuration.values, TIED: True})
+    found = {"configuration": configuration, "notes": (*checkpoint.notes, twins.note)}
+    return replace(checkpoint, tensors=others | {twins.table: tensors[twins.finer]}, **found)
 
 
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:

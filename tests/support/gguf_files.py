@@ -8,7 +8,20 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from bytecap.compiler.checkpoints.gguf_names import ARCHITECTURES
+
 Kind = gguf.GGMLQuantizationType
+LLAMA = {  # of naive_llama.Llama(width=32, hidden=32, heads=4, head=8)
+    "context_length": 48,
+    "embedding_length": 32,
+    "block_count": 2,
+    "feed_forward_length": 32,
+    "attention.head_count": 4,
+    "attention.head_count_kv": 2,
+    "attention.layer_norm_rms_epsilon": 1e-5,
+    "rope.freq_base": 10_000.0,
+    "tokenizer.ggml.bos_token_id": 1,
+}
 
 
 def write_gguf(
@@ -48,3 +61,13 @@ def one_after_the_other(values: np.ndarray, heads: int) -> np.ndarray:
     """GPT-NeoX's fused rows [query, key, value of each head] as all queries, all keys, all values."""
     by_head = values.reshape(heads, 3, len(values) // heads // 3, *values.shape[1:])
     return np.concatenate([by_head[:, part].reshape(-1, *values.shape[1:]) for part in range(3)])
+
+
+def under_ggufs_names(state: Mapping[str, np.ndarray], architecture: str = "llama") -> dict[str, np.ndarray]:
+    """A Llama's tensors as llama.cpp's converter writes them."""
+    names = ARCHITECTURES[architecture]
+    found = {names.gguf_name(name): values for name, values in state.items()}
+    for name, values in found.items():
+        if names.permuted and ("attn_q." in name or "attn_k." in name):
+            found[name] = interleaved(values, 4 if "attn_q." in name else 2)
+    return found

@@ -7,7 +7,7 @@ import struct
 import gguf
 import numpy as np
 import pytest
-from gguf_files import Kind, interleaved, one_after_the_other, write_gguf
+from gguf_files import LLAMA, Kind, one_after_the_other, under_ggufs_names, write_gguf
 from naive_llama import Llama
 
 from bytecap.compiler.checkpoints import gguf_tensors
@@ -19,27 +19,6 @@ from bytecap.errors import CheckpointError
 from bytecap.runtime.interpreter import Interpreter
 
 NAIVE = Llama(width=32, hidden=32, heads=4, head=8, vocabulary=32)
-LLAMA = {
-    "context_length": 48,
-    "embedding_length": 32,
-    "block_count": 2,
-    "feed_forward_length": 32,
-    "attention.head_count": 4,
-    "attention.head_count_kv": 2,
-    "attention.layer_norm_rms_epsilon": 1e-5,
-    "rope.freq_base": 10_000.0,
-    "tokenizer.ggml.bos_token_id": 1,
-}
-
-
-def under_ggufs_names(state, architecture="llama"):
-    """A Llama's tensors as the converter writes them."""
-    names = ARCHITECTURES[architecture]
-    found = {names.gguf_name(name): values for name, values in state.items()}
-    for name, values in found.items():
-        if names.permuted and ("attn_q." in name or "attn_k." in name):
-            found[name] = interleaved(values, 4 if "attn_q." in name else 2)
-    return found
 
 
 @pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
