@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info
 
 from ..errors import CompileError
 from .common_baseline import BASELINE
+from .tile_products import has_tiles, rounded_products
 from .wide_products import RESTRICTED, has_wide_products, multiply_wide, processor
 from .workers import one_thread_each
 
@@ -34,7 +35,7 @@ def instruction_sets(device: str = "cpu") -> dict[str, str]:
         "torch": torch.backends.cpu.get_cpu_capability(),
     }
     if has_half_products():
-        found["torch"] += " with bfloat16"
+        found["torch"] += " with bfloat16 and tiles" if has_tiles() else " with bfloat16"
     if has_wide_products():
         found["torch"] += ", products by oneDNN"
     return found if device == "cpu" else {**found, "gpu": _device_name(device)}
@@ -110,6 +111,9 @@ def _computed() -> Iterator[np.ndarray]:
             yield from (part.numpy() for part in (x @ y, x.mT @ x, *_functions(x), *_sums(x)))
             if dtype == torch.float32 and has_wide_products():
                 yield multiply_wide(x, y.mT).numpy()
+            if dtype == torch.float32 and has_tiles():
+                with rounded_products():
+                    yield (x @ y).numpy()
         if has_half_products():
             yield (torch.from_numpy(a).bfloat16() @ torch.from_numpy(b).bfloat16()).float().numpy()
         single = a.astype(np.float32)

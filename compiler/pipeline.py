@@ -43,6 +43,7 @@ from .rewrites import REWRITES
 from .scratch_file import ScratchFile
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
+from .tile_products import full_products
 from .workers import meanwhile, one_thread_each, peak_bytes
 
 
@@ -134,6 +135,7 @@ def compile_checkpoint(
 
 
 @freed_memory_kept()
+@full_products()
 def measure_checkpoint(
     checkpoint_path: Path | str,
     options: CompileOptions,
@@ -169,6 +171,7 @@ def measure_checkpoint(
 
 
 @freed_memory_kept()
+@full_products()
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:
     """The largest artifact of a measured checkpoint that fits, with its code files, under `cap` bytes.
 

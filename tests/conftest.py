@@ -44,3 +44,11 @@ def small_job(tmp_path_factory):
     from small_job import make_small_job
 
     return make_small_job(tmp_path_factory.mktemp("small-job"))
+
+
+@pytest.fixture
+def full_factors(monkeypatch):
+    """Products as on a processor without tiles, for what is held against formulas to more digits than these keep."""
+    from bytecap.compiler import tile_products
+
+    monkeypatch.setattr(tile_products, "has_tiles", lambda: False)

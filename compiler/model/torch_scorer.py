@@ -18,6 +18,7 @@ from ...errors import BudgetError
 from ...runtime.interpreter import Interpreter
 from ...runtime.window_runs import LanguageModel, Losses, OnThreads
 from ...runtime.windows import Window
+from ..tile_products import full_products
 from ..workers import check_device
 from .torch_executor import TorchExecutor
 
@@ -62,7 +63,7 @@ class TorchScorer:
 
     def token_losses(self, tokens: np.ndarray) -> np.ndarray:
         """Nats of each next token, float64 [batch, length] for int [batch, length + 1]."""
-        with _within_memory(str(self.device)), _full_precision(), torch.inference_mode():
+        with _within_memory(str(self.device)), full_products(), torch.inference_mode():
             ids = torch.from_numpy(np.ascontiguousarray(tokens, np.int64)).to(self.device)
             logits = self._executor.forward(ids[:, :-1]).flatten(0, 1)
             rows = max(1, LOGITS_IN_DOUBLE // logits.shape[1])
@@ -85,17 +86,6 @@ class TorchScorer:
         floats = FLOATS_AT_ONCE.get(self.device.type, FLOATS_AT_ONCE["cpu"])
         length = max(plan[number].stop - plan[number].start for number in numbers)
         yield from OnThreads(1, max(1, floats // (self._widest * length)))(self, ids, plan, numbers)
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Products in float32 for the duration."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

@@ -29,11 +29,13 @@ from ..model.logit_parts import (
 )
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
-from .label_variances import add_variances
+from ..tile_products import are_rounded
+from .label_kernels import add_variances, draw_labels
 from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
+MOMENT_PART = 1024  # columns of a second moment that are made at once
 
 
 def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -47,8 +49,21 @@ def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
         return linear(x.T, y.flatten(0, -2).T).double()
     if x.device.type != "cpu":
         return (x.T @ x).double()
+    if are_rounded():
+        return _second_moment_by_parts(x)
     values = x.numpy()
     return torch.from_numpy((values.T @ values).astype(np.float64))
+
+
+def _second_moment_by_parts(x: Tensor) -> Tensor:
+    """The same of [positions, width] by torch's products, which leave one half out but for parts on the diagonal."""
+    width = x.shape[1]
+    total = torch.empty(width, width, dtype=torch.float64)
+    for start in range(0, width, MOMENT_PART):
+        part = slice(start, start + MOMENT_PART)
+        made = x[:, part].T @ x[:, start:]
+        total[part, start:], total[start:, part] = made, made.T
+    return total
 
 
 class MeasuredProgram:
@@ -151,12 +166,12 @@ class BatchPass:
                 f"{overflow_place(rest.executor, rest.tokens, self.measured.names)}; the training run diverged, take "
                 "an earlier checkpoint, or the architecture is another, tell it with --architecture"
             )
-        predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
+        predicted = logits.detach().cpu().softmax(-1).flatten(0, 1).contiguous()
         if head is not None:
             fisher.append(self._head_fisher(head, logits, predicted))
-        labels = torch.multinomial(predicted, 1, generator=generator).to(logits.device)
+        labels = _drawn(predicted, generator).to(logits.device)
         del predicted
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels, reduction="sum")
         self._part("entropy", 0, number, loss.detach().double()[None])
         if self.number == 0:
             self._part("text", 0, number, _losses_of_text(rest, number, logits.detach().flatten(0, 1)))
@@ -212,7 +227,7 @@ class BatchPass:
             (slope,) = torch.autograd.grad(logits.sum(), head, retain_graph=True)
             slopes = slope.flatten(0, 1).cpu().contiguous().numpy()
         total = np.zeros(predicted.shape[1])
-        add_variances(predicted.contiguous().numpy(), slopes, total)
+        add_variances(predicted.numpy(), slopes, total)
         return torch.from_numpy(total)
 
     def _add_lookups(self, index: int, op: Lookup, tokens: Tensor, gradient: Tensor) -> None:
@@ -235,6 +250,14 @@ class BatchPass:
 
     def _part(self, kind: str, table: int, index: int, value: Tensor) -> None:
         self._parts.setdefault((kind, table), {})[index] = value
+
+
+def _drawn(predicted: Tensor, generator: torch.Generator) -> Tensor:
+    """int64 [positions]: a label for each of these float32 [positions, vocabulary] predictions."""
+    uniforms = torch.rand(len(predicted), generator=generator, dtype=torch.float64)
+    labels = torch.empty(len(predicted), dtype=torch.int64)
+    draw_labels(predicted.numpy(), uniforms.numpy(), labels.numpy())
+    return labels
 
 
 def _losses_of_text(part: Forward, number: int, logits: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import torch
 
 from ..model.model import Model
 from ..scratch_file import ScratchFile
+from ..tile_products import rounded_products
 from ..workers import iterate_jobs, threads_for
 from .batch_pass import BatchPass, MeasuredProgram
 from .calibration_progress import RememberedCalibration
@@ -115,18 +116,19 @@ def measure_statistics(
 
     so_far = remembered or RememberedCalibration()
     so_far.restore(sums)
-    while not so_far.ended:
-        done = so_far.batches
-        # up to the next power of two, so that every question is about the batches before it
-        stop = len(batches) if enough is None else min(len(batches), next_power_of_two(done))
-        for size in iterate_jobs(measure, range(done, so_far.stop_before(stop, threads)), threads):
-            so_far.tokens, so_far.batches = so_far.tokens + size, so_far.batches + 1
-            if finished is not None:
-                finished(so_far.batches)
-        ended = so_far.batches >= len(batches)
-        if enough is not None and so_far.batches == stop and not ended:
-            ended = enough(_summarize(measured, sums, so_far.tokens, scratch, correlations=False))
-        so_far.keep(sums, ended)
+    with rounded_products(device):
+        while not so_far.ended:
+            done = so_far.batches
+            # up to the next power of two, so that every question is about the batches before it
+            stop = len(batches) if enough is None else min(len(batches), next_power_of_two(done))
+            for size in iterate_jobs(measure, range(done, so_far.stop_before(stop, threads)), threads):
+                so_far.tokens, so_far.batches = so_far.tokens + size, so_far.batches + 1
+                if finished is not None:
+                    finished(so_far.batches)
+            ended = so_far.batches >= len(batches)
+            if enough is not None and so_far.batches == stop and not ended:
+                ended = enough(_summarize(measured, sums, so_far.tokens, scratch, correlations=False))
+            so_far.keep(sums, ended)
     return _summarize(measured, sums, so_far.tokens, scratch)
 
 

@@ -50,7 +50,7 @@ tolerance = 0.01
 
 
 @pytest.fixture
-def alike(monkeypatch):
+def alike(monkeypatch, full_factors):
     """What is computed on the processor is computed as on a device: second moments and divergences by torch, products
     in float32, attention in plain operations; and what has nothing to do with models is left out.
     """

@@ -159,6 +159,7 @@ ROOMS = {
         "allocator",
         "workers",
         "wide_products",
+        "tile_products",
         "instruction_sets",
         "profiles",
         "scratch_file",

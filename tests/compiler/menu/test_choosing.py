@@ -18,6 +18,7 @@ from tiny_models import CALM, golf_model, random_sequences
 
 from bytecap.cli.compile_report import print_compile_report
 from bytecap.compiler.checkpoints.export import export_checkpoint
+from bytecap.compiler.explanation.table_steps import table_steps_text
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.menu.allocation import Allocation, confirm_largest
 from bytecap.compiler.menu.choose import MenuOutcome, choose_representations
@@ -227,7 +228,7 @@ def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, caps
         f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)"
         for r in won
     ]
-    finer = [f"{r['name']} {r['octaves']:g} octaves finer by its measured loss" for r in found["finer"]]
+    finer = [f"{row['name']} {table_steps_text(row)} by its measured loss" for row in found["finer"]]
     assert told[1] == ", ".join(parts + finer)
 
 

@@ -18,6 +18,8 @@ from bytecap.format.program.operations import Activation, ActivationKind, Embed,
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.grid import GridValues
 
+pytestmark = pytest.mark.usefixtures("full_factors")
+
 NO_GRID = GridValues(np.zeros((1, 1), np.int32), None, None, 1.0, 0)
 
 

@@ -47,6 +47,8 @@ from bytecap.format.program.operations import (
 from bytecap.format.program.program import Program, validate_program
 from bytecap.runtime.interpreter import Interpreter
 
+pytestmark = pytest.mark.usefixtures("full_factors")
+
 SEQUENCES = random_sequences(24, 12, 16, seed=3)
 DAMPING = 0.003
 MODEL = golf_model(5, num_heads=4, num_kv_heads=2, xsa_last_n=1)

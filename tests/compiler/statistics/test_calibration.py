@@ -18,7 +18,7 @@ from tiny_models import bare_model, golf_model, random_sequences
 from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.statistics import calibration
+from bytecap.compiler.statistics import batch_pass, calibration
 from bytecap.compiler.statistics.batch_pass import MeasuredProgram, second_moment
 from bytecap.compiler.statistics.calibration import calibration_sequences, measure_statistics, told_share
 from bytecap.compiler.workers import one_thread_each
@@ -42,6 +42,8 @@ from bytecap.format.program.operations import (
     SoftcapKind,
 )
 from bytecap.format.program.program import Program
+
+pytestmark = pytest.mark.usefixtures("full_factors")
 
 VOCABULARY, WIDTH = 6, 4
 
@@ -123,6 +125,18 @@ def test_second_moment_equals_the_sum_of_outer_products() -> None:
     own = second_moment(torch.from_numpy(x)).numpy()
     assert own.dtype == np.float64 and np.array_equal(own, own.T)
     np.testing.assert_allclose(own, second_moment(torch.from_numpy(x), torch.from_numpy(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize("part", [1, 4, 6, 7, 100])
+def test_a_second_moment_by_parts_is_the_same(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where factors are rounded, torch's products make the parts beside and above the diagonal."""
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((3, 5, 7)).astype(np.float32))
+    whole = second_moment(x).numpy()
+    monkeypatch.setattr(batch_pass, "are_rounded", lambda: True)
+    monkeypatch.setattr(batch_pass, "MOMENT_PART", part)
+    found = second_moment(x).numpy()
+    assert found.dtype == np.float64 and np.array_equal(found, found.T)
+    np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])
@@ -222,7 +236,7 @@ def test_fisher_through_attention_approaches_the_expectation_over_labels() -> No
         lambda _, registers: {w: registers[k] for w, k in outputs.items()},
         lambda g: g.square().sum((0, 1)),
     )
-    statistics = measured(model, np.repeat(sequences, 1500, axis=0), batch=500)
+    statistics = measured(model, np.repeat(sequences, 6000, axis=0), batch=1000)
     assert expected.keys() == outputs.keys() and len(expected) == 12
     for tensor, fisher in expected.items():
         assert_near(statistics.matrices[tensor].row_fisher, fisher, 0.15)
