@@ -281,9 +281,9 @@ def _measure_drift(
         errors = [before[s.register] - now[s.register] for s in streams.values()]
         return [
             x.shape[0] * x.shape[1],
-            second_moment(real),
-            second_moment(x, real),
-            *(second_moment(e, real) for e in errors),
+            second_moment(real).double(),
+            second_moment(x, real).double(),
+            *(second_moment(e, real).double() for e in errors),
         ]
 
     total: list = [0] * (3 + len(streams))

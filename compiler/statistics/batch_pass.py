@@ -39,26 +39,25 @@ MOMENT_PART = 1024  # columns of a second moment that are made at once
 
 
 def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """float64[width, width] sum over all positions of x yᵀ (y = x when not given), for activations [..., width].
+    """float32[width, width] sum over all positions of x yᵀ (y = x when not given), for activations [..., width].
 
-    Products are float32 within one batch and sums over batches float64: a batch is short enough for that. With itself
-    numpy's product is made one half only, which torch's is not.
+    A batch is short enough for that. With itself numpy's product is made one half only, which torch's is not.
     """
     x = x.flatten(0, -2)
     if y is not None:
-        return linear(x.T, y.flatten(0, -2).T).double()
+        return linear(x.T, y.flatten(0, -2).T)
     if x.device.type != "cpu":
-        return (x.T @ x).double()
+        return x.T @ x
     if are_rounded():
         return _second_moment_by_parts(x)
     values = x.numpy()
-    return torch.from_numpy((values.T @ values).astype(np.float64))
+    return torch.from_numpy(values.T @ values)
 
 
 def _second_moment_by_parts(x: Tensor) -> Tensor:
     """The same of [positions, width] by torch's products, which leave one half out but for parts on the diagonal."""
     width = x.shape[1]
-    total = torch.empty(width, width, dtype=torch.float64)
+    total = torch.empty(width, width)
     for start in range(0, width, MOMENT_PART):
         part = slice(start, start + MOMENT_PART)
         made = x[:, part].T @ x[:, start:]

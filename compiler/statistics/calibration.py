@@ -90,8 +90,8 @@ def measure_statistics(
 
     sequences : int64[n, length]. The labels are drawn with a generator seeded by (seed, batch), so equal arguments give
     equal bits on one device, whatever `threads`.
-    enough : asked after 1, 2, 4, ... batches, while there are more, with the statistics so far but without
-        correlations of outputs; True ends the measurement
+    enough : asked after 1, 2, 4, ... batches, while there are more and from as many tokens on as a matrix has inputs,
+        with the statistics so far but without correlations of outputs; True ends the measurement
     scratch : where statistics are put aside; the result reads them from there. In memory without it
     remembered : how far a run before has come, and where this one leaves how far it is
     passed_over : weights of linear maps, not the head's, of which nothing is wanted
@@ -101,6 +101,7 @@ def measure_statistics(
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
     names, apart = [t.name for t in model.tensors], _with_many_rows(model, sequences.size)
     measured, sums = MeasuredProgram(model.program, names, apart, passed_over), RunningSums(scratch)
+    widest = max((tensors[i].shape[-1] for i in measured.uses), default=0)  # fewer tokens span fewer directions
 
     def measure(number: int) -> int:
         first, tokens = batches[number]
@@ -126,7 +127,7 @@ def measure_statistics(
                 if finished is not None:
                     finished(so_far.batches)
             ended = so_far.batches >= len(batches)
-            if enough is not None and so_far.batches == stop and not ended:
+            if enough is not None and so_far.batches == stop and not ended and so_far.tokens >= widest:
                 ended = enough(_summarize(measured, sums, so_far.tokens, scratch, correlations=False))
             so_far.keep(sums, ended)
     return _summarize(measured, sums, so_far.tokens, scratch)

@@ -2,7 +2,7 @@
 
 Strategy: a sum takes the batches one after the other: whoever comes with a later one waits for its turn at that sum.
 So the result does not depend on the threads, and no thread holds the measurements of a whole batch. With a scratch
-file the sums are on disk.
+file the sums are on disk. Second moments are kept as their lower halves in float32, all else is summed in float64.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import numpy as np
 import torch
 
 from ..scratch_file import KeptArray, ScratchFile
+from .symmetric_sums import add_lower, pack_lower, unpack_lower
 
 Name = tuple[str, int]
+SECOND_MOMENTS = ("inputs", "moments", "output_fisher", "lookup_moments")  # kinds of sums
 
 
 class RunningSums:
-    """float64 sums by name."""
+    """Sums by name: of a kind and a number."""
 
     def __init__(self, scratch: ScratchFile | None = None) -> None:
         self._scratch = scratch
@@ -37,9 +39,10 @@ class RunningSums:
         return [number for found, number in list(self._sums) if found == kind]
 
     def load(self, name: Name) -> torch.Tensor:
-        """The sum so far; not to be changed."""
+        """The sum so far, float64; not to be changed."""
         found = self._sums[name]
-        return torch.from_numpy(found.load() if isinstance(found, KeptArray) else found)
+        values = found.load() if isinstance(found, KeptArray) else found
+        return torch.from_numpy(unpack_lower(values) if name[0] in SECOND_MOMENTS else values)
 
     def state(self) -> dict[str, np.ndarray | KeptArray]:
         """Every sum, in the order in which they were first added to; between two batches only."""
@@ -53,12 +56,19 @@ class RunningSums:
         self._complete = batches
 
     def add(self, batch: int, name: Name, value: torch.Tensor) -> None:
-        """Add what batch number `batch` (0, 1, ...) has measured, after all batches before it."""
+        """Add what batch number `batch` (0, 1, ...) has measured, after all batches before it.
+
+        value : of a second moment float32 [n, n], of which the lower half counts
+        """
         with self._condition:
             self._condition.wait_for(lambda: self._failed or self._next.get(name, self._complete) >= batch)
             if self._failed:
                 raise RuntimeError("an earlier batch failed")
-        self._add(name, value.detach().cpu().double().numpy())
+        values = value.detach().cpu()
+        if name[0] in SECOND_MOMENTS:
+            self._add_second_moment(name, values.numpy())
+        else:
+            self._add(name, values.double().numpy())
         with self._condition:
             self._next[name] = batch + 1
             self._condition.notify_all()
@@ -73,6 +83,18 @@ class RunningSums:
             self._sums[name] = before + value
         else:
             self._sums[name] = value.copy() if self._scratch is None else self._scratch.keep(value)
+
+    def _add_second_moment(self, name: Name, value: np.ndarray) -> None:
+        before = self._sums.get(name)
+        if before is None:
+            packed = pack_lower(value)
+            self._sums[name] = packed if self._scratch is None else self._scratch.keep(packed)
+        elif isinstance(before, KeptArray):
+            total = before.load()
+            add_lower(value, total)
+            before.store(total)
+        else:
+            add_lower(value, before)
 
     def finish(self, batch: int) -> None:
         """Nothing more will come from a batch."""

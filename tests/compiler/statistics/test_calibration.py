@@ -120,10 +120,10 @@ def test_second_moment_equals_the_sum_of_outer_products() -> None:
     pairs = zip(x.reshape(-1, 4).astype(np.float64), y.reshape(-1, 4).astype(np.float64), strict=True)
     expected = sum(np.outer(a, b) for a, b in pairs)
     found = second_moment(torch.from_numpy(x), torch.from_numpy(y)).numpy()
-    assert found.dtype == np.float64
+    assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
     own = second_moment(torch.from_numpy(x)).numpy()
-    assert own.dtype == np.float64 and np.array_equal(own, own.T)
+    assert own.dtype == np.float32 and np.array_equal(own, own.T)
     np.testing.assert_allclose(own, second_moment(torch.from_numpy(x), torch.from_numpy(x)), atol=1e-5)
 
 
@@ -135,7 +135,7 @@ def test_a_second_moment_by_parts_is_the_same(part: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(batch_pass, "are_rounded", lambda: True)
     monkeypatch.setattr(batch_pass, "MOMENT_PART", part)
     found = second_moment(x).numpy()
-    assert found.dtype == np.float64 and np.array_equal(found, found.T)
+    assert found.dtype == np.float32 and np.array_equal(found, found.T)
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
 

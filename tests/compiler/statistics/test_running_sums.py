@@ -10,6 +10,7 @@ import torch
 
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.statistics.running_sums import RunningSums
+from bytecap.compiler.statistics.symmetric_sums import add_lower, pack_lower, unpack_lower
 
 PARTS = torch.from_numpy(
     np.random.default_rng(0).standard_normal((6, 80, 80)).astype(np.float32)
@@ -19,9 +20,9 @@ PARTS = torch.from_numpy(
 
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_batches_add_up_in_their_order_whoever_comes_first(on_disk: bool) -> None:
-    expected = PARTS[0].double().clone()
+    expected = PARTS[0].clone()
     for part in PARTS[1:]:
-        expected += part.double()
+        expected += part
     with ScratchFile() as scratch, ThreadPoolExecutor(len(PARTS)) as pool:
         sums = RunningSums(scratch if on_disk else None)
 
@@ -32,7 +33,8 @@ def test_batches_add_up_in_their_order_whoever_comes_first(on_disk: bool) -> Non
             sums.finish(batch)
 
         list(pool.map(run, reversed(range(len(PARTS)))))
-        assert torch.equal(sums.load(("moments", 1)), expected)
+        lower = expected.double().tril()
+        assert torch.equal(sums.load(("moments", 1)), lower + lower.tril(-1).T)
         assert torch.equal(sums.load(("sometimes", 2)), PARTS[1].double() + PARTS[3].double() + PARTS[5].double())
         assert sums.names("moments") == [1] and ("moments", 2) not in sums
 
@@ -44,3 +46,30 @@ def test_a_failure_ends_the_waiting() -> None:
         sums.fail()
         with pytest.raises(RuntimeError, match="earlier batch"):
             waiting.result(timeout=20)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 63, 64, 65, 200])
+def test_a_second_moment_is_kept_as_its_lower_half(rows: int) -> None:
+    """What stands above the diagonal counts for nothing; sums of float32 numbers, element by element."""
+    random = np.random.default_rng(rows)
+    first, second = (random.standard_normal((rows, rows)).astype(np.float32) for _ in range(2))
+    packed = pack_lower(first)
+    add_lower(second, packed)
+    assert packed.dtype == np.float32 and np.array_equal(packed, (first + second)[np.tril_indices(rows)])
+    found, lower = unpack_lower(packed), np.tril(first + second).astype(np.float64)
+    assert found.dtype == np.float64 and np.array_equal(found, lower + np.tril(lower, -1).T)
+
+
+def test_sums_are_taken_over_from_a_run_before() -> None:
+    with ScratchFile() as scratch:
+        begun = RunningSums(scratch)
+        for name in (("moments", 1), ("sometimes", 2)):
+            begun.add(0, name, PARTS[0])
+        begun.finish(0)
+        kept = {name: value if isinstance(value, np.ndarray) else value.load() for name, value in begun.state().items()}
+        later = RunningSums()
+        later.restore(kept, 1)
+        for name in (("moments", 1), ("sometimes", 2)):
+            for sums in (begun, later):
+                sums.add(1, name, PARTS[1])
+            assert torch.equal(begun.load(name), later.load(name))
