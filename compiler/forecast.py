@@ -27,6 +27,7 @@ from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
 from .statistics.calibration import are_rows_coupled
+from .tile_products import has_tiles
 from .wide_products import has_wide_products
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
@@ -41,6 +42,7 @@ JUDGEMENT_PASSES = {True: 0.6, False: 0.9}  # what comes before the first weight
 TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned from before
 # of a pass over its products at the speed that is timed: attention, norms, logits; and where its products are wide ones
 OVERHEAD = {False: 2.2, True: 1.65}
+TILED = {True: 0.4, False: 1.0}  # of the time of a calibration, where its products are those of tiles
 SCAN_FLOPS = 400  # of a decay: what is done to it element by element, in operations of a product
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 GRID = 4e6  # weights a second and core without a trellis
@@ -147,7 +149,8 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
         return times * (overhead * tokens * counts.forward / flops + calls / threads)
 
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
-    seconds = {CALIBRATE: passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops}
+    measuring = passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops
+    seconds = {CALIBRATE: TILED[has_tiles()] * measuring}
     states = recipe.quantization.trellis_states
     rate = SEARCHED * searched_weights(states) if states else GRID
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
