@@ -8,7 +8,6 @@ libraries take these sums in the same order and round the same way.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +17,7 @@ from threadpoolctl import threadpool_info
 from ..errors import CompileError
 from .common_baseline import BASELINE
 from .tile_products import has_tiles, rounded_products
-from .wide_products import RESTRICTED, has_wide_products, multiply_wide, processor
+from .wide_products import has_wide_products, may_take, multiply_wide, processor
 from .workers import one_thread_each
 
 EXPECTED = {"torch": "AVX2", "numpy": "X86_V3", "blas": "openblas Haswell"}  # under BASELINE
@@ -43,10 +42,7 @@ def instruction_sets(device: str = "cpu") -> dict[str, str]:
 
 def has_half_products(device: str = "cpu") -> bool:
     """Whether bfloat16 is multiplied by instructions of its own: AVX-512 with BF16, and torch not kept from it."""
-    if device != "cpu" or any(name in os.environ for name in RESTRICTED):
-        return False
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # torch before 2.6 does not tell
-    return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and supported()
+    return device == "cpu" and may_take("_is_avx512_bf16_supported")
 
 
 def provenance_of_instructions(reproducible: bool, device: str = "cpu") -> dict[str, object]:

@@ -8,14 +8,13 @@ of the whole process, so a stage sets it and puts it back.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
 
-from .wide_products import RESTRICTED
+from .wide_products import may_take
 
 ROUNDED, FULL = "medium", "highest"  # torch's words
 
@@ -23,10 +22,7 @@ ROUNDED, FULL = "medium", "highest"  # torch's words
 @lru_cache(maxsize=1)
 def has_tiles() -> bool:
     """Whether the processor has tiles for bfloat16, and torch is not kept from them."""
-    if any(name in os.environ for name in RESTRICTED):
-        return False
-    supported = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # torch before 2.6 does not tell
-    return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and supported()
+    return may_take("_is_amx_tile_supported")
 
 
 def are_rounded() -> bool:

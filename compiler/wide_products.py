@@ -25,12 +25,27 @@ def processor() -> str:
     return config.CPU_NAME or llvmlite.binding.get_host_cpu_name()
 
 
+def _is_restricted() -> bool:
+    return any(name in os.environ for name in RESTRICTED)
+
+
+def may_take(feature: str) -> bool:
+    """Whether torch finds instructions of the processor that widen AVX-512, and is not kept from them.
+
+    feature : the name of what tells in `torch.cpu`, such as `_is_avx512_bf16_supported`; not a public one
+    """
+    if _is_restricted():
+        return False
+    supported = getattr(torch.cpu, feature, lambda: False)  # torch before 2.6 does not tell
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and supported()
+
+
 @lru_cache(maxsize=1)
 def has_wide_products() -> bool:
     """Whether oneDNN multiplies float32 by wider instructions than MKL: on AMD's processors with AVX-512, where it is
     not kept from them.
     """
-    if any(name in os.environ for name in RESTRICTED) or not processor().startswith(AMD):
+    if _is_restricted() or not processor().startswith(AMD):
         return False
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and torch.backends.mkldnn.is_available()
     return wide and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # not a public one, so it may go

@@ -8,6 +8,7 @@ import torch
 
 from bytecap.compiler import instruction_sets, tile_products
 from bytecap.compiler.tile_products import are_rounded, full_products, has_tiles, rounded_products
+from bytecap.compiler.wide_products import RESTRICTED
 
 
 @pytest.mark.parametrize("tiles", [False, True])
@@ -40,7 +41,7 @@ def test_a_stage_asks_for_them_and_puts_back_what_was_there(tiles, monkeypatch):
     ],
 )
 def test_where_a_processor_has_them_and_torch_may_take_them(monkeypatch, tiles, capability, environment, expected):
-    for name in tile_products.RESTRICTED:
+    for name in RESTRICTED:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
