@@ -46,11 +46,13 @@ def find_twins(table: StoredMatrix, head: StoredMatrix) -> RoundedTwins | None:
     if table.values.shape != head.values.shape or table.values.ndim != 2 or not table.values.size:
         return None
     finer, coarser = (table, head) if table.bits > head.bits else (head, table)
-    bound = 2.0 ** (ROUNDING - coarser.bits)
-    differences, sizes = _row_squares(finer.values, coarser.values)
-    if not (differences <= (OF_A_ROW * bound) ** 2 * sizes).all():  # of what is not a number, neither
-        return None
-    share = math.sqrt(differences.sum() / max(sizes.sum(), np.finfo(np.float64).tiny))
+    bound, differing, whole = 2.0 ** (ROUNDING - coarser.bits), 0.0, 0.0
+    for start in range(0, len(finer.values), ROWS):
+        differences, sizes = _row_squares(finer.values[start : start + ROWS], coarser.values[start : start + ROWS])
+        if not (differences <= (OF_A_ROW * bound) ** 2 * sizes).all():  # of what is not a number, neither
+            return None
+        differing, whole = differing + differences.sum(), whole + sizes.sum()
+    share = math.sqrt(differing / whole) if whole else 0.0
     if share > bound:
         return None
     both = f"{table.name} ({table.kind}) and {head.name} ({head.kind}) are one matrix"
@@ -61,10 +63,5 @@ def find_twins(table: StoredMatrix, head: StoredMatrix) -> RoundedTwins | None:
 
 def _row_squares(finer: np.ndarray, coarser: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float64 [rows] each: squares of what differs, and of the finer ones."""
-    differences, sizes = (np.empty(len(finer)) for _ in range(2))
     with np.errstate(all="ignore"):  # what is not finite is refused by name, later
-        for start in range(0, len(finer), ROWS):
-            at = slice(start, start + ROWS)
-            differences[at] = np.square(finer[at] - coarser[at]).sum(1, dtype=np.float64)
-            sizes[at] = np.square(finer[at]).sum(1, dtype=np.float64)
-    return differences, sizes
+        return np.square(finer - coarser).sum(1, dtype=np.float64), np.square(finer).sum(1, dtype=np.float64)

@@ -118,10 +118,11 @@ def _with_one_table(checkpoint: Checkpoint, twins: RoundedTwins, said: Mapping[s
     if said.get(TIED) is False or not {twins.table, twins.head} <= tensors.keys():
         return checkpoint
     others = {name: values for name, values in tensors.items() if name != twins.head}
+    dtypes = {**checkpoint.dtypes, twins.table: checkpoint.dtypes[twins.finer]}
     if configuration is not None:
         configuration = replace(configuration, values={**configuration.values, TIED: True})
     found = {"configuration": configuration, "notes": (*checkpoint.notes, twins.note)}
-    return replace(checkpoint, tensors=others | {twins.table: tensors[twins.finer]}, **found)
+    return replace(checkpoint, tensors=others | {twins.table: tensors[twins.finer]}, dtypes=dtypes, **found)
 
 
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:

@@ -50,7 +50,7 @@ def test_a_table_and_a_head_that_are_one_matrix_are_read_as_the_finer(tmp_path, 
     assert note.startswith(ONE_MATRIX[0]) and note.endswith(ONE_MATRIX[1])
 
 
-@pytest.mark.parametrize("kinds", [("Q5_0", "Q8_0"), ("Q8_0", "Q5_0"), ("F16", "F16"), ("Q4_0", "F32")], ids="-".join)
+@pytest.mark.parametrize("kinds", [("Q5_0", "Q8_0"), ("Q8_0", "Q5_0"), ("F16", "F16"), ("Q4_0", "BF16")], ids="-".join)
 def test_who_says_that_they_are_two_gets_both_as_they_are_stored(tmp_path, table, kinds):
     path = written(tmp_path / "m.gguf", table, table, {"token_embd.weight": kinds[0], "output.weight": kinds[1]})
     apart = build_model(read_checkpoint(path), {"tie_word_embeddings": False})
@@ -61,7 +61,9 @@ def test_who_says_that_they_are_two_gets_both_as_they_are_stored(tmp_path, table
     together = build_model(read_checkpoint(path))
     assert apart.parameters - together.parameters == table.size
     finer = min(kinds, key=lambda kind: np.abs(rounded(table, kind) - table).max())
-    assert np.array_equal(next(t.values for t in together.tensors if t.name == TABLE), rounded(table, finer))
+    (one,) = (tensor for tensor in together.tensors if tensor.name == TABLE)
+    assert np.array_equal(one.values, rounded(table, finer))
+    assert one.dtype == {"F16": "float16", "BF16": "bfloat16"}.get(finer, "float32")
     equal = [note for note in together.notes if "they are equal" in note]
     assert bool(equal) == (kinds == ("F16", "F16"))
 
