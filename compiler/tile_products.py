@@ -9,7 +9,7 @@ of the whole process, so a stage sets it and puts it back.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 
 import torch
@@ -30,18 +30,14 @@ def are_rounded() -> bool:
     return torch.get_float32_matmul_precision() == ROUNDED
 
 
-@contextmanager
-def rounded_products(device: str = "cpu") -> Iterator[None]:
+def rounded_products(device: str = "cpu") -> AbstractContextManager[None]:
     """Products on the processor round their factors for the duration, where that is faster."""
-    with _products(ROUNDED if has_tiles() and device == "cpu" else FULL):
-        yield
+    return _products(ROUNDED if has_tiles() and device == "cpu" else FULL)
 
 
-@contextmanager
-def full_products() -> Iterator[None]:
-    """Products round no factors for the duration."""
-    with _products(FULL):
-        yield
+def full_products() -> AbstractContextManager[None]:
+    """Products round no factors for the duration, also of a function that this decorates."""
+    return _products(FULL)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..scratch_file import KeptArray, ScratchFile
-from .symmetric_sums import add_lower, pack_lower, unpack_lower
+from .symmetric_sums import pack_lower, unpack_lower
 
 Name = tuple[str, int]
 SECOND_MOMENTS = ("inputs", "moments", "output_fisher", "lookup_moments")  # kinds of sums
@@ -65,10 +65,7 @@ class RunningSums:
             if self._failed:
                 raise RuntimeError("an earlier batch failed")
         values = value.detach().cpu()
-        if name[0] in SECOND_MOMENTS:
-            self._add_second_moment(name, values.numpy())
-        else:
-            self._add(name, values.double().numpy())
+        self._add(name, pack_lower(values.numpy()) if name[0] in SECOND_MOMENTS else values.double().numpy())
         with self._condition:
             self._next[name] = batch + 1
             self._condition.notify_all()
@@ -83,18 +80,6 @@ class RunningSums:
             self._sums[name] = before + value
         else:
             self._sums[name] = value.copy() if self._scratch is None else self._scratch.keep(value)
-
-    def _add_second_moment(self, name: Name, value: np.ndarray) -> None:
-        before = self._sums.get(name)
-        if before is None:
-            packed = pack_lower(value)
-            self._sums[name] = packed if self._scratch is None else self._scratch.keep(packed)
-        elif isinstance(before, KeptArray):
-            total = before.load()
-            add_lower(value, total)
-            before.store(total)
-        else:
-            add_lower(value, before)
 
     def finish(self, batch: int) -> None:
         """Nothing more will come from a batch."""
