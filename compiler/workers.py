@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from ..errors import CompileError
+from ..runtime.library_threads import limit_library_threads
 
 try:
     import resource
@@ -87,7 +87,7 @@ def one_thread_each() -> Iterator[None]:
     before, _limited.here = torch.get_num_threads(), True
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with limit_library_threads(1):
             yield
     finally:
         _limited.here = False

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, VerificationError
 from ..format.program.program import Program
 from .continuation import Continuation
 from .interpreter import Interpreter
+from .library_threads import limit_library_threads
 from .overflow_place import overflow_place
 from .sampling import Sampler, SamplingSettings
 from .tokenizers import Tokenizer
@@ -53,7 +53,7 @@ def generate_tokens(interpreter: Interpreter, request: GenerationRequest) -> Ite
     check_room(interpreter, request)
     growing, sampler = Continuation(interpreter, request.threads), Sampler(request.sampling)
     read, fresh = np.empty(0, np.int64), np.array(request.prompt, np.int64)
-    with threadpool_limits(limits=request.threads, user_api="blas"):
+    with limit_library_threads(request.threads, blas_only=True):
         for _ in range(request.tokens):
             read = np.append(read, fresh)
             logits = growing.extend(fresh)[: request.allowed]

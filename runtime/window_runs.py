@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from .library_threads import limit_library_threads
 from .windows import Window
 
 TOKENS_PER_BATCH = 1024  # enough to make a call worth its overhead, few enough to stop soon after an interrupt
@@ -64,7 +64,7 @@ class OnThreads:
         def run(batch: Sequence[int]) -> Losses:
             return batch, batch_losses(model, ids, [plan[number] for number in batch])
 
-        with threadpool_limits(limits=1, user_api="blas"):
+        with limit_library_threads(1, blas_only=True):
             yield from _completed(run, batches(plan, numbers, self.batch_windows), self.threads)
 
 

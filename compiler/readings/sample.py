@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ...errors import ArtifactError, DataError
 from ...format.program.program import Program
 from ...progress import Progress
 from ...runtime.interpreter import Interpreter
+from ...runtime.library_threads import limit_library_threads
 from ...runtime.tokenizers import Tokenizer
 from ...runtime.tokens import read_tokens
 from ..model.model import Model
@@ -87,7 +87,7 @@ def error_of_mean(values: np.ndarray) -> float:
 
 def on_one_core() -> AbstractContextManager[object]:
     """BLAS on one thread, as an Interpreter wants it."""
-    return threadpool_limits(limits=1, user_api="blas")
+    return limit_library_threads(1, blas_only=True)
 
 
 def losses_of(program: Program, tensors: Sequence[np.ndarray], sequences: np.ndarray) -> np.ndarray | None:

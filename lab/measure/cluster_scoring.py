@@ -22,12 +22,13 @@ from uuid import uuid4
 
 import numpy as np
 from llvmlite.binding import get_host_cpu_name
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 from ...errors import BytecapError, CompileError
 from ...format.artifact import decode_tensors, read_artifact
 from ...format.program.program import Program
 from ...runtime.interpreter import Interpreter
+from ...runtime.library_threads import limit_library_threads
 from ...runtime.scoring_budget import CoreClock, ScoringBudget, scoring_work
 from ...runtime.window_runs import LanguageModel, Losses, batch_losses, batches
 from ...runtime.windows import Window
@@ -229,7 +230,7 @@ def _hold(payload: Payload, terms: Terms, threads: int) -> HeldModel:
     """
     with _holding:
         if terms.key not in _held:
-            threadpool_limits(1, user_api="blas")
+            limit_library_threads(1, blas_only=True)
             program, tensors = _decoded(payload)
             model = Interpreter(program, tensors)
             work = scoring_work(model, 0, terms.sequence_length, threads, terms.budget)

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import torch
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
+
+from ...runtime.library_threads import limit_library_threads
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -34,5 +35,5 @@ def iterate_unordered(function: Callable[[Job], Result], jobs: Sequence[Job], *,
 
 def _alone(function: Callable[[Job], Result], job: Job) -> Result:
     torch.set_num_threads(1)
-    threadpool_limits(1)
+    limit_library_threads(1)
     return function(job)

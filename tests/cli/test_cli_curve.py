@@ -118,7 +118,7 @@ def started(job, folder, *more) -> subprocess.Popen:
         preexec_fn=heed_interrupts,
     )
     while len(points(folder)) < 3 and process.poll() is None:
-        time.sleep(0.002)
+        time.sleep(0.02)
     return process
 
 
