@@ -4,16 +4,17 @@ Strategy: walk the program once, instruction by instruction, holding for every c
 registers of the float model (x) and of the model quantized so far (x'). On reaching a linear layer, H'
 = E[x' x'ᵀ] and C = E[x x'ᵀ] say what its inputs have become: the best float weights for them, W C
 H'^-1, are the target, and H' weighs the error (the drift correction of Qronos, arXiv:2505.11695, and
-WaterSIC, arXiv:2603.04956). A layer that writes into a residual stream also makes up for the error that
-the stream has by then (residual_streams.py). Then both models go on through it. Layers that share an
-input register share its measurements; once their targets stand in for them, a caller may refine all
-weights that are still float, and what it makes of the targets is quantized.
+WaterSIC, arXiv:2603.04956), both as far as the tokens of the walk tell them (drift.py). A layer that
+writes into a residual stream also makes up for the error that the stream has by then
+(residual_streams.py). Then both models go on through it. Layers that share an input register share its
+measurements; once their targets stand in for them, a caller may refine all weights that are still
+float, and what it makes of the targets is quantized.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -24,14 +25,13 @@ from ...format.container.limits import DEFAULT_LIMITS
 from ...format.program.operations import Linear
 from ...format.program.program import Program, ProgramShapes, validate_program
 from ..model.model import Model
-from ..model.residual_streams import Residual, find_residuals
+from ..model.residual_streams import find_residuals
 from ..model.structure import embedding_tables
 from ..model.torch_executor import Forward, TorchExecutor
 from ..settings import SequentialSettings
-from ..statistics.batch_pass import second_moment
-from ..statistics.calibration import MatrixStatistics, calibration_sequences, told_share
-from ..statistics.damping import damped
-from ..workers import iterate_jobs, run_jobs, threads_for
+from ..statistics.calibration import MatrixStatistics, calibration_sequences
+from ..workers import run_jobs, threads_for
+from .drift import Drift, WalkedBatch, measure_drift
 from .representation import Quantized
 
 WALK_FLOATS = 1 << 28  # of activations of one model that a walk may hold: 1.1 GB
@@ -96,7 +96,7 @@ def quantize_sequentially(
                     bookmark.leave(walk, results)
                 if walk.set_targets(index) and refine is not None:
                     refine(walk.current, sorted(walk.waiting))
-                real = replace(statistics[weight], hessian=walk.drift.hessian)
+                real = replace(statistics[weight], hessian=walk.drift.hessian_with(statistics[weight].hessian))
                 results[weight] = quantize(weight, walk.current[weight].double().cpu().numpy(), real)
                 walk.settle(weight, results[weight].weights)
     return results
@@ -110,19 +110,6 @@ class Bookmark(Protocol):
 
     def leave(self, walk: Walk, results: Mapping[int, Quantized]) -> None:
         """A walk with these results comes to the next group."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """One batch in both models, at the same instruction."""
-
-    float_forward: Forward
-    quantized_forward: Forward
-
-    def advance_to(self, stop: int) -> None:
-        """Compute all registers of both models before that of instruction `stop`."""
-        self.float_forward.advance_to(stop)
-        self.quantized_forward.advance_to(stop)
 
 
 class Walk:
@@ -156,7 +143,7 @@ class Walk:
         self._begun = dict(self.current)
         executors = TorchExecutor(model.program, self.tensors), TorchExecutor(model.program, self.current)
         self.batches = [
-            _Batch(*(Forward(executor, self._placed(part)) for executor in executors))
+            WalkedBatch(*(Forward(executor, self._placed(part)) for executor in executors))
             for part in np.array_split(sequences, max(1, len(sequences) // settings.batch_sequences))
         ]
         self.uses = {
@@ -165,7 +152,7 @@ class Walk:
             if isinstance(op, Linear) and op.weight not in quantized
         }
         self.waiting = set(self.uses.values())
-        self.drift: _Drift | None = None
+        self.drift: Drift | None = None
         self._streams = find_residuals(model.program)
         self._corrected: set[int] = set()
         self._source = -1
@@ -215,7 +202,7 @@ class Walk:
             if weight in self.waiting - self._corrected and self.program.instructions[k].x == source
         }
         beside = {k: self._streams[k] for k in group.values() if k in self._streams and self.settings.residual}
-        self.drift = _measure_drift(self.batches, source, beside, self.damping, self.threads)
+        self.drift = measure_drift(self.batches, source, beside, self.damping, self.threads)
         correction, residual = self.settings.correction, self.settings.residual
         for weight, k in group.items():
             values = self.tensors[weight].cpu().numpy()
@@ -231,7 +218,7 @@ class Walk:
 
     def advance_to(self, stop: int) -> None:
         """Run both models on every batch up to instruction `stop`."""
-        run_jobs(partial(_Batch.advance_to, stop=stop), self.batches, self.threads)
+        run_jobs(partial(WalkedBatch.advance_to, stop=stop), self.batches, self.threads)
 
 
 def count_groups(program: Program, weights: Collection[int]) -> int:
@@ -243,56 +230,3 @@ def count_groups(program: Program, weights: Collection[int]) -> int:
             if sources[-1:] != [op.x]:
                 sources.append(op.x)
     return len(sources)
-
-
-@dataclass(frozen=True, slots=True)
-class _Drift:
-    """What the inputs x of a register have become in the quantized model (x'), and the streams beside
-    the layers that read it.
-
-    hessian, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
-    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output,
-        less where few tokens tell it
-    solid : H' damped
-    """
-
-    hessian: np.ndarray
-    cross: np.ndarray
-    streams: Mapping[int, np.ndarray]
-    solid: np.ndarray
-
-    def of_weight(self, weights: np.ndarray) -> np.ndarray:
-        """W (C - H') (H' + d I)^-1: what brings W x' nearest to W x."""
-        return np.linalg.solve(self.solid, (self.cross - self.hessian).T @ weights.astype(np.float64).T).T
-
-    def of_stream(self, layer: int) -> np.ndarray | float:
-        """E[(r - r') x'ᵀ] (H' + d I)^-1: what brings the stream nearest to where it should be."""
-        return np.linalg.solve(self.solid, self.streams[layer].T).T if layer in self.streams else 0.0
-
-
-def _measure_drift(
-    batches: Sequence[_Batch], source: int, streams: Mapping[int, Residual], damping: float, threads: int
-) -> _Drift:
-    """Second moments of a register and of the streams beside the layers that read it, over all batches."""
-
-    def measure(batch: _Batch) -> list:
-        before, now = batch.float_forward.registers, batch.quantized_forward.registers
-        x, real = before[source], now[source]
-        errors = [before[s.register] - now[s.register] for s in streams.values()]
-        return [
-            x.shape[0] * x.shape[1],
-            second_moment(real).double(),
-            second_moment(x, real).double(),
-            *(second_moment(e, real).double() for e in errors),
-        ]
-
-    total: list = [0] * (3 + len(streams))
-    # summed as they come: all at once would take more than the activations
-    for part in iterate_jobs(measure, batches, threads):
-        total = [before + value for before, value in zip(total, part, strict=True)]
-    hessian, cross, *errors = ((value / total[0]).cpu().numpy() for value in total[1:])
-    gained, told = {}, told_share(total[0], len(hessian))
-    for (layer, stream), error in zip(streams.items(), errors, strict=True):
-        gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
-        gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().cpu().numpy()[:, None])
-    return _Drift(hessian, cross, gained, damped(hessian, damping))

@@ -18,7 +18,7 @@ from bytecap.compiler.instruction_sets import instruction_sets
 from bytecap.compiler.model import float_products
 from bytecap.compiler.options import CompileOptions
 from bytecap.compiler.pipeline import land_checkpoint, measure_checkpoint
-from bytecap.compiler.quantize import distillation, sequential
+from bytecap.compiler.quantize import distillation, drift
 from bytecap.compiler.resume import digests
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.statistics import batch_pass, divergence
@@ -59,7 +59,7 @@ def alike(monkeypatch, full_factors):
         x = x.flatten(0, -2)
         return x.T @ (x if y is None else y.flatten(0, -2))
 
-    for module in (batch_pass, sequential):
+    for module in (batch_pass, drift):
         monkeypatch.setattr(module, "second_moment", by_torch)
     monkeypatch.setattr(divergence, "by_kernel", divergence.by_operations)
     monkeypatch.setattr(distillation, "has_half_products", lambda device: False)

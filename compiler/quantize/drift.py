@@ -1,0 +1,109 @@
+"""What the inputs of a layer have become in a model that is quantized up to it, as far as the text of a walk tells.
+
+Strategy: H' = E[x' x'ᵀ] and C = E[x x'ᵀ] are sums over the tokens of a walk, of which there are fewer than calibration
+had, and at low efforts few for each of thousands of inputs. So nothing is taken from them beyond the share that they
+tell. A correction is shrunk by it, since a regression on few tokens fits what is chance; and how inputs go together is
+told for the rest by the calibration's moment of the float model, scaled by what has become of each input's mean square.
+That is a ratio of both models on the same tokens, most of whose chance cancels: a scale by H' alone loses a third of
+the gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ..model.residual_streams import Residual
+from ..model.torch_executor import Forward
+from ..statistics.batch_pass import second_moment
+from ..statistics.calibration import told_share
+from ..statistics.damping import damped
+from ..workers import iterate_jobs
+
+TOKENS_AN_INPUT = 16  # of a walk that tell half of what there is to know of an input beside others
+MOST_GROWN = 4.0  # of an input's mean square, and its least: more is the chance of inputs that hardly ever fire
+
+
+@dataclass(slots=True)
+class WalkedBatch:
+    """One batch in both models, at the same instruction."""
+
+    float_forward: Forward
+    quantized_forward: Forward
+
+    def advance_to(self, stop: int) -> None:
+        """Compute all registers of both models before that of instruction `stop`."""
+        self.float_forward.advance_to(stop)
+        self.quantized_forward.advance_to(stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What the inputs x of a register have become in the quantized model (x'), and the streams beside
+    the layers that read it.
+
+    hessian, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
+    squares : float64[width]   E[x²]
+    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output,
+        less where few tokens tell it
+    solid : H' damped
+    told : share of what there is to know of so many inputs that the tokens tell
+    """
+
+    hessian: np.ndarray
+    cross: np.ndarray
+    squares: np.ndarray
+    streams: Mapping[int, np.ndarray]
+    solid: np.ndarray
+    told: float
+
+    def of_weight(self, weights: np.ndarray) -> np.ndarray:
+        """W (C - H') (H' + d I)^-1, what brings W x' nearest to W x, as far as it is told."""
+        change = np.linalg.solve(self.solid, (self.cross - self.hessian).T @ weights.astype(np.float64).T).T
+        return self.told * change
+
+    def of_stream(self, layer: int) -> np.ndarray | float:
+        """E[(r - r') x'ᵀ] (H' + d I)^-1: what brings the stream nearest to where it should be."""
+        return np.linalg.solve(self.solid, self.streams[layer].T).T if layer in self.streams else 0.0
+
+    def hessian_with(self, measured: np.ndarray) -> np.ndarray:
+        """float64[width, width]: H' as far as it is told, and for the rest the moment of x that calibration measured,
+        its inputs scaled as they have grown.
+        """
+        now, before = self.hessian.diagonal(), self.squares
+        grown = np.divide(now, before, out=np.ones_like(now), where=before > 0)
+        scale = np.sqrt(np.clip(grown, 1 / MOST_GROWN, MOST_GROWN))
+        return self.told * self.hessian + (1 - self.told) * (measured * scale * scale[:, None])
+
+
+def measure_drift(
+    batches: Sequence[WalkedBatch], source: int, streams: Mapping[int, Residual], damping: float, threads: int
+) -> Drift:
+    """Second moments of a register and of the streams beside the layers that read it, over all batches."""
+
+    def measure(batch: WalkedBatch) -> list:
+        before, now = batch.float_forward.registers, batch.quantized_forward.registers
+        x, real = before[source], now[source]
+        errors = [before[s.register] - now[s.register] for s in streams.values()]
+        return [
+            x.shape[0] * x.shape[1],
+            second_moment(real).double(),
+            second_moment(x, real).double(),
+            x.square().sum((0, 1)).double(),
+            *(second_moment(e, real).double() for e in errors),
+        ]
+
+    total: list = [0] * (4 + len(streams))
+    # summed as they come: all at once would take more than the activations
+    for part in iterate_jobs(measure, batches, threads):
+        total = [before + value for before, value in zip(total, part, strict=True)]
+    hessian, cross, squares, *errors = ((value / total[0]).cpu().numpy() for value in total[1:])
+    gained, of_streams = {}, told_share(total[0], len(hessian))
+    for (layer, stream), error in zip(streams.items(), errors, strict=True):
+        gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
+        gained[layer] = of_streams * error * (gain if isinstance(gain, float) else gain.double().cpu().numpy()[:, None])
+    told = told_share(total[0], len(hessian), TOKENS_AN_INPUT)
+    return Drift(hessian, cross, squares, gained, damped(hessian, damping), told)

@@ -1,0 +1,67 @@
+"""What is taken from the few tokens of a walk is nearer to what more would say than what they say by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bytecap.compiler.quantize.drift import Drift
+from bytecap.compiler.statistics.calibration import told_share
+
+WIDTH = 24
+
+
+def inputs(seed: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and x' of so many tokens: inputs that go together, two of which seldom fire, and what quantization made of
+    them.
+    """
+    shape, random = np.random.default_rng(0), np.random.default_rng(seed)
+    mixing = shape.standard_normal((WIDTH, WIDTH)) / WIDTH**0.5
+    moved = np.eye(WIDTH) + 0.03 * shape.standard_normal((WIDTH, WIDTH)) / WIDTH**0.5
+    x = random.standard_normal((tokens, WIDTH)) @ mixing
+    x[:, :2] *= (random.random((tokens, 2)) < 0.05) * 20
+    return x, x @ moved + 0.3 * random.standard_normal((tokens, WIDTH))
+
+
+def drift_of(seed: int, tokens: int, told: float) -> Drift:
+    x, real = inputs(seed, tokens)
+    hessian = real.T @ real / tokens
+    return Drift(hessian, x.T @ real / tokens, np.square(x).mean(0), {}, hessian + 1e-6 * np.eye(WIDTH), told)
+
+
+@pytest.mark.parametrize("tokens", [50, 100, 1000])
+def test_moments_and_corrections_are_nearer_to_the_truth(tokens: int) -> None:
+    """Over many walks, judged by a hundred times the text; by whole errors in units of each input."""
+    (x, real), (calibrated, _) = inputs(1, 100_000), inputs(2, 20_000)
+    truth, before = real.T @ real / len(real), calibrated.T @ calibrated / len(calibrated)
+    units = 1 / np.sqrt(truth.diagonal())
+    weights = np.random.default_rng(3).standard_normal((8, WIDTH)) * units
+    told = told_share(tokens, WIDTH, 16)
+    moments, outputs = np.zeros(2), np.zeros(2)
+    for seed in range(10, 40):
+        for k, share in enumerate((1.0, told)):
+            drift = drift_of(seed, tokens, share)
+            moments[k] += np.square((drift.hessian_with(before) - truth) * units * units[:, None]).sum()
+            corrected = weights + drift.of_weight(weights)
+            outputs[k] += np.square(x[:5000] @ weights.T - real[:5000] @ corrected.T).mean()
+    assert moments[1] < (0.5 if tokens < 1000 else 0.7) * moments[0]
+    assert outputs[1] < (0.95 if tokens < 1000 else 1.03) * outputs[0]
+
+
+def test_a_believed_moment_is_a_moment() -> None:
+    """Symmetric and positive semi-definite, however few tokens there are, with inputs among them that never fire."""
+    drift = drift_of(4, 5, 0.3)
+    dead = np.arange(WIDTH) == 7
+    silent = replace(
+        drift, hessian=np.where(dead | dead[:, None], 0, drift.hessian), squares=np.where(dead, 0, drift.squares)
+    )
+    before = np.cov(np.random.default_rng(5).standard_normal((WIDTH, 90)))
+    found = silent.hessian_with(before)
+    np.testing.assert_allclose(found, found.T)
+    assert (
+        np.linalg.eigvalsh(found).min() > -1e-12
+        and np.isfinite(found).all()
+        and found[7, 7] == pytest.approx(0.7 * before[7, 7])
+    )
