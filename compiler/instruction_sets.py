@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_info
 
 from ..errors import CompileError
+from ..runtime.library_threads import found_libraries
 from .common_baseline import BASELINE
 from .tile_products import has_tiles, rounded_products
 from .wide_products import has_wide_products, may_take, multiply_wide, processor
@@ -83,7 +83,7 @@ def _blas() -> str:
     """`openblas SkylakeX`: the library that numpy calls, with its kernels."""
     names = [
         f"{library['internal_api']} {library.get('architecture') or UNKNOWN}"
-        for library in threadpool_info()
+        for library in found_libraries().info()
         if library["user_api"] == "blas"
     ]
     return ", ".join(sorted(set(names))) or UNKNOWN

@@ -22,13 +22,12 @@ from uuid import uuid4
 
 import numpy as np
 from llvmlite.binding import get_host_cpu_name
-from threadpoolctl import threadpool_info
 
 from ...errors import BytecapError, CompileError
 from ...format.artifact import decode_tensors, read_artifact
 from ...format.program.program import Program
 from ...runtime.interpreter import Interpreter
-from ...runtime.library_threads import limit_library_threads
+from ...runtime.library_threads import found_libraries, limit_library_threads
 from ...runtime.scoring_budget import CoreClock, ScoringBudget, scoring_work
 from ...runtime.window_runs import LanguageModel, Losses, batch_losses, batches
 from ...runtime.windows import Window
@@ -193,7 +192,7 @@ class OnCluster:
 
 def processor_name() -> str:
     """What the last digits of a loss depend on: the processor, and the kernels that BLAS chose for it."""
-    kinds = {str(info["architecture"]) for info in threadpool_info() if info.get("architecture")}
+    kinds = {str(info["architecture"]) for info in found_libraries().info() if info.get("architecture")}
     return " ".join([get_host_cpu_name(), *sorted(kinds)])
 
 
