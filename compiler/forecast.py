@@ -24,7 +24,7 @@ from .model.model import Model
 from .model.structure import embedding_tables, find_head
 from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
-from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
+from .quantize.sequential import WALK_FLOATS, group_starts, walk_widths, walked_layers
 from .recipe import Recipe
 from .statistics.calibration import are_rows_coupled
 from .tile_products import has_tiles
@@ -180,9 +180,9 @@ def _read_tokens(recipe: Recipe, text_tokens: int) -> int:
 @dataclass(frozen=True, slots=True)
 class _Counts:
     """Of a model: weights on grids, of the largest matrix whose rows make up for each other, of matrices that are no
-    token tables and whose rows do not, of its token tables, and of a head that is none of these; the last instruction
-    of a walk, and the sides of the matrices that it quantizes; operations a token of a forward pass, of second moments
-    of inputs, and of all second moments; cubes of the sides of which these are taken, and the number of matrices.
+    token tables and whose rows do not, of its token tables, and of a head that is none of these; the sides of the
+    matrices that a walk quantizes; operations a token of a forward pass, of second moments of inputs, and of all second
+    moments; cubes of the sides of which these are taken, and the number of matrices.
     """
 
     weights: int
@@ -190,7 +190,6 @@ class _Counts:
     independent: int
     table: int
     head: int
-    last_walked: int
     inner: tuple[tuple[int, int], ...]
     forward: float
     inputs: float
@@ -217,8 +216,7 @@ class _Counts:
         table = sum(model.tensors[index].values.size for index in tables)
         apart = math.prod(inner.get(of_head, (0,)))
         facts = sum(sizes), max(products, default=1), sum(all_inner) - sum(products), table, apart
-        last = max(walked_layers(model.program), default=0)
-        return cls(*facts, last, tuple(inner.values()), forward, inputs, inputs + outputs, cubes, len(sizes))
+        return cls(*facts, tuple(inner.values()), forward, inputs, inputs + outputs, cubes, len(sizes))
 
 
 def _scans(model: Model) -> float:
@@ -251,7 +249,7 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         min(wanted_updates(count, model), int(settings.passes * text_tokens) // settings.batch_tokens)
         for count in (settings.steps, settings.final_steps)
     )
-    groups, half = count_groups(model.program, walked_layers(model.program).values()), has_half_products()
+    groups, half = len(group_starts(model.program, walked_layers(model.program).values())), has_half_products()
     judgements = 2 * (1 + min(updates / LEAST_UPDATES, groups))
     fresh = min(updates, text_tokens // settings.batch_tokens)
     work = (fresh + (1 - TEACHER_SHARE) * (updates - fresh)) * settings.batch_tokens
@@ -287,9 +285,10 @@ def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threa
     calibration = UNUSABLE * threads * (positions * inner + min(positions, at_once) * logits)
     walk = float(MODEL_COPIES * model.parameters)
     if recipe.sequential.enabled:
-        floats = live_width(shapes, counts.last_walked)
-        tokens = min(recipe.sequential.tokens, WALK_FLOATS // floats, text_tokens)
-        walk += 2 * UNUSABLE * tokens * floats
+        held, on_the_way = walk_widths(program, shapes)
+        tokens = min(recipe.sequential.tokens, WALK_FLOATS // held, text_tokens)
+        moving = min(tokens, threads * recipe.sequential.batch_sequences * length)
+        walk += 2 * UNUSABLE * (tokens * held + moving * on_the_way)
         if recipe.distillation.enabled:
             part = max(PART_TOKENS, length)
             kept = threads * KEPT_OF_PASS * (part * inner + min(part, at_once) * logits)

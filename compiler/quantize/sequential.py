@@ -13,6 +13,7 @@ float, and what it makes of the targets is quantized.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -42,10 +43,9 @@ Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
 def walk_sequences(model: Model, text: np.ndarray, settings: SequentialSettings) -> np.ndarray:
     """int64[n, length] calibration tokens for a walk: `settings.tokens` of them, or as many as memory allows."""
-    shapes = [tensor.values.shape for tensor in model.tensors]
-    found = validate_program(model.program, shapes, DEFAULT_LIMITS)
-    most = WALK_FLOATS // live_width(found, max(walked_layers(model.program), default=0))
-    return calibration_sequences(text, model.program.sequence_length, min(settings.tokens, most))
+    shapes = validate_program(model.program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
+    held, _ = walk_widths(model.program, shapes)
+    return calibration_sequences(text, model.program.sequence_length, min(settings.tokens, WALK_FLOATS // held))
 
 
 def walked_layers(program: Program) -> dict[int, int]:
@@ -55,14 +55,19 @@ def walked_layers(program: Program) -> dict[int, int]:
     return {k: op.weight for k, op in layers if op.weight not in tables}
 
 
-def live_width(shapes: ProgramShapes, last: int) -> int:
-    """Most floats a token of registers that are live at once up to instruction `last`, its own output not counted."""
-    live, most = 0, 1
-    for index in range(last):
-        live += shapes.widths[index]
-        most = max(most, live)
-        live -= sum(shapes.widths[k] for k in range(index + 1) if shapes.last_use[k] == index)
-    return most
+def walk_widths(program: Program, shapes: ProgramShapes) -> tuple[int, int]:
+    """Most floats a token that a walk holds of every batch at once, where it comes to a new input; and of a batch that
+    is on its way there.
+    """
+    stops = group_starts(program, walked_layers(program).values())
+    live, now, freed = [], 0, Counter[int]()
+    for width, last in zip(shapes.widths, shapes.last_use, strict=True):
+        freed[last] += width
+    for index, width in enumerate(shapes.widths[: max(stops, default=0) + 1]):
+        live.append(now)
+        now += width - freed[index]
+    on_the_way = (before + width for before, width in zip(live[:-1], shapes.widths, strict=False))
+    return max((live[stop] for stop in stops), default=1), max(on_the_way, default=1)
 
 
 def quantize_sequentially(
@@ -91,9 +96,10 @@ def quantize_sequentially(
         for index in range(walk.length):
             weight = walk.uses.get(index)
             if weight in walk.waiting:
-                walk.advance_to(index)
-                if bookmark is not None and walk.is_new_input(index):
-                    bookmark.leave(walk, results)
+                if walk.is_new_input(index):  # others wait, so that what only they make is not held of every batch
+                    walk.advance_to(index)
+                    if bookmark is not None:
+                        bookmark.leave(walk, results)
                 if walk.set_targets(index) and refine is not None:
                     refine(walk.current, sorted(walk.waiting))
                 real = replace(statistics[weight], hessian=walk.drift.hessian_with(statistics[weight].hessian))
@@ -221,12 +227,13 @@ class Walk:
         run_jobs(partial(WalkedBatch.advance_to, stop=stop), self.batches, self.threads)
 
 
-def count_groups(program: Program, weights: Collection[int]) -> int:
-    """How many times a walk that quantizes these weights comes to a new input register."""
-    waiting, sources = set(weights), []
-    for op in program.instructions:
+def group_starts(program: Program, weights: Collection[int]) -> list[int]:
+    """Instructions where a walk that quantizes these weights comes to a new input register."""
+    waiting, starts, source = set(weights), [], -1
+    for k, op in enumerate(program.instructions):
         if isinstance(op, Linear) and op.weight in waiting:
             waiting.remove(op.weight)
-            if sources[-1:] != [op.x]:
-                sources.append(op.x)
-    return len(sources)
+            if op.x != source:
+                starts.append(k)
+            source = op.x
+    return starts

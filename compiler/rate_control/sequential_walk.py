@@ -23,7 +23,7 @@ from ..quantize.distillation import Distiller, make_distiller
 from ..quantize.grid_matrix import zero_matrices
 from ..quantize.refiner import Refiner, all_updates, tune_vectors
 from ..quantize.representation import FitAt, Quantized, Representations
-from ..quantize.sequential import Walk, count_groups, quantize_sequentially, walk_sequences
+from ..quantize.sequential import Walk, group_starts, quantize_sequentially, walk_sequences
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
 from ..scratch_file import ScratchFile
@@ -198,5 +198,5 @@ class SequentialWalk:
     def _refiner(self, distiller: Distiller | None) -> Refiner | None:
         if distiller is None:
             return None
-        groups = count_groups(self.job.model.program, self.job.walked)
+        groups = len(group_starts(self.job.model.program, self.job.walked))
         return Refiner(distiller, self.job.recipe.distillation, self.plan.error, groups)
