@@ -12,34 +12,36 @@ from ..errors import CompileError
 
 DEFAULT_EFFORT = 5
 
+TOKENS_AN_INPUT = "tokens-an-input"
+
 Options = Mapping[str, Mapping[str, bool | int | float]]
 
 # Tables and options as in a recipe file.
 EFFORTS: Mapping[int, Options] = {
     1: {
-        "calibrate": {"tokens": 16_384},
+        "calibrate": {"tokens": 16_384, TOKENS_AN_INPUT: 21},
         "quantize-matrices": {"trellis-states": 8},
         "sample-rows": {"enabled": True},
-        "correct-drift": {"tokens": 16_384},
+        "correct-drift": {"tokens": 16_384, TOKENS_AN_INPUT: 21},
         "distil": {"enabled": False},
         "land-on-cap": {"walks": 1},
     },
     2: {
-        "calibrate": {"tokens": 65_536},
+        "calibrate": {"tokens": 65_536, TOKENS_AN_INPUT: 21},
         "sample-rows": {"enabled": True},
-        "correct-drift": {"tokens": 32_768},
+        "correct-drift": {"tokens": 32_768, TOKENS_AN_INPUT: 42},
         "distil": {"enabled": False},
         "land-on-cap": {"walks": 1},
     },
     3: {
-        "calibrate": {"tokens": 98_304},
+        "calibrate": {"tokens": 98_304, TOKENS_AN_INPUT: 21},
         "sample-rows": {"enabled": True},
-        "correct-drift": {"tokens": 49_152},
+        "correct-drift": {"tokens": 49_152, TOKENS_AN_INPUT: 42},
         "distil": {"steps": 400, "final-steps": 40, "passes": 0.5},
         "land-on-cap": {"walks": 1},
     },
     4: {
-        "calibrate": {"tokens": 196_608},
+        "calibrate": {"tokens": 196_608, TOKENS_AN_INPUT: 21},
         "sample-rows": {"enabled": True},
         "distil": {"steps": 600, "passes": 0.75},
         "land-on-cap": {"walks": 2},
@@ -88,5 +90,11 @@ def with_effort(tables: Mapping[str, object], effort: int) -> dict[str, object]:
     merged: dict[str, object] = {name: dict(options) for name, options in effort_options(effort).items()}
     for name, options in tables.items():
         before = merged.get(name)
-        merged[name] = {**before, **options} if isinstance(before, dict) and isinstance(options, dict) else options
+        merged[name] = _merged(before, options) if isinstance(before, dict) and isinstance(options, dict) else options
     return merged
+
+
+def _merged(before: Mapping[str, object], options: Mapping[str, object]) -> dict[str, object]:
+    """Options of a table over those of an effort; who names the number of tokens has it, however wide matrices are."""
+    kept = {name: value for name, value in before.items() if name != TOKENS_AN_INPUT or "tokens" not in options}
+    return {**kept, **options}

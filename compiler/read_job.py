@@ -18,6 +18,7 @@ from .inputs import Inputs, read_inputs
 from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
 from .job import CompileJob
 from .model.model import Model
+from .model.structure import widest_input
 from .options import CompileOptions
 from .profiles import profile_codec
 from .quantize.refiner import notes_of_distillation
@@ -65,7 +66,7 @@ def read_job(
     """
     check_device(options.device)
     instructions = provenance_of_instructions(options.reproducible, options.device)
-    codec, recipe = profile_codec(options.profile), read_recipe(options.recipe, options.effort)
+    codec, wanted = profile_codec(options.profile), read_recipe(options.recipe, options.effort)
     code_files, code_notes = counted_code(options)
     inputs = read_inputs(
         checkpoint_path,
@@ -80,7 +81,7 @@ def read_job(
     model, text, identity = inputs.model, inputs.calibration, inputs.identity.identity
     scored = options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens
     to_score = read_evaluation(model.program, *scored, progress)
-    provenance = _provenance(options, recipe, model) | instructions
+    provenance, recipe = _provenance(options, wanted, model) | instructions, wanted.for_inputs(widest_input(model))
     check_storable(model, provenance, checkpoint_path)
     unmeasured = Statistics({}, {}, 0)
     parts = text.tokens, text.held_out

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -70,10 +70,21 @@ class Recipe:
         counted = [settings for settings in self.settings if not _is_left_off(settings)]
         return hashlib.sha256(_to_toml(counted, _is_newer_default).encode()).hexdigest()[:16]
 
+    def for_inputs(self, widest: int) -> Recipe:
+        """The recipe for a model whose widest matrix has so many inputs: with the `tokens` that it wants for them."""
+        return replace(
+            self, calibration=_for_inputs(self.calibration, widest), sequential=_for_inputs(self.sequential, widest)
+        )
+
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}
 SETTINGS: dict[str, Any] = {key: hint for key, hint in get_type_hints(Recipe).items() if key != "name"}
 TABLES: dict[str, Any] = {settings.table: settings for settings in SETTINGS.values()}
+
+
+def _for_inputs(settings: Any, widest: int) -> Any:
+    most = type(settings)().tokens
+    return replace(settings, tokens=max(settings.tokens, min(settings.tokens_an_input * widest, most)))
 
 
 def _is_left_off(settings: Any) -> bool:

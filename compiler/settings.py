@@ -24,16 +24,20 @@ class CalibrationSettings:
     """Measuring the second-order model of the loss on text, until twice the text changes the quantizer's steps no more.
 
     tokens : of calibration text, at most
+    tokens_an_input : where that is more, so many for each input of the widest matrix, up to the default of `tokens`
     tolerance : root mean square change of a quantizer's step, in octaves, that counts as none
     batch_sequences : sequences in one forward and backward pass
     """
 
     tokens: int = 393_216
+    tokens_an_input: int = 0
     tolerance: float = 0.035
     batch_sequences: int = 4
     table: ClassVar[str] = "calibrate"
+    NEWER: ClassVar[tuple[str, ...]] = ("tokens_an_input",)
     bounds: ClassVar[Mapping[str, Bound]] = {
         "tokens": (1, 1e12),
+        "tokens_an_input": (0, 1e6),
         "tolerance": (0.0, 100.0),
         "batch_sequences": (1, 1e6),
     }
@@ -133,17 +137,22 @@ class SequentialSettings:
 
     tokens : of calibration text that are walked through; fewer where their activations would not fit into memory
     correction : share of the drift correction in the target
+    tokens_an_input : where that is more, so many for each input of the widest matrix, up to the default of `tokens`
+    correction : share of the drift correction in the target
     residual : share of the residual stream's error that a matrix which writes to the stream makes up for
     """
 
     enabled: bool = True
     tokens: int = 98_304
+    tokens_an_input: int = 0
     correction: float = 1.0
     residual: float = 0.7
     batch_sequences: int = 4
     table: ClassVar[str] = "correct-drift"
+    NEWER: ClassVar[tuple[str, ...]] = ("tokens_an_input",)
     bounds: ClassVar[Mapping[str, Bound]] = {
         "tokens": (1, 1e12),
+        "tokens_an_input": (0, 1e6),
         "batch_sequences": (1, 1e6),
         "correction": (0.0, 1.0),
         "residual": (0.0, 1.0),

@@ -12,11 +12,13 @@ from ...format.program.operations import (
     Embed,
     HashEmbed,
     LayerNorm,
+    Linear,
     PositionEmbed,
     Rotate,
 )
 from ...format.program.program import Program
 from ...format.program.roles import find_head
+from .model import Model
 
 
 def output_head(program: Program) -> int:
@@ -40,6 +42,12 @@ def exact_tensors(program: Program) -> set[int]:
     gains = [op.gain.tensor for op in program.instructions if isinstance(op, LayerNorm)]
     shared = set(gains) if len(gains) > 1 and len(set(gains)) == 1 else set()
     return {op.frequencies.tensor for op in turns if op.frequencies is not None} | shared
+
+
+def widest_input(model: Model) -> int:
+    """Most inputs of a linear map; 0 where there is none."""
+    weights = {op.weight for op in model.program.instructions if isinstance(op, Linear)}
+    return max((model.tensors[weight].values.shape[-1] for weight in weights), default=0)
 
 
 def token_tables(program: Program) -> list[int]:

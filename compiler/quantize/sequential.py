@@ -42,10 +42,14 @@ Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
 
 def walk_sequences(model: Model, text: np.ndarray, settings: SequentialSettings) -> np.ndarray:
-    """int64[n, length] calibration tokens for a walk: `settings.tokens` of them, or as many as memory allows."""
+    """int64[n, length] calibration tokens for a walk: `settings.tokens` of them, or as many as memory allows.
+
+    They are others than those that calibration measures, so that both together tell more of how inputs go together.
+    """
     shapes = validate_program(model.program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
     held, _ = walk_widths(model.program, shapes)
-    return calibration_sequences(text, model.program.sequence_length, min(settings.tokens, WALK_FLOATS // held))
+    wanted = min(settings.tokens, WALK_FLOATS // held)
+    return calibration_sequences(text, model.program.sequence_length, wanted, apart=True)
 
 
 def walked_layers(program: Program) -> dict[int, int]:

@@ -28,6 +28,7 @@ from .running_sums import RunningSums
 
 TOKENS_AN_UNKNOWN = 4
 LEAST_SHARE = 0.15  # of how rows go together, for it to be measured: it takes half of a matrix's time
+APART = 382  # thousandths of the step between two sequences: of few whole multiples near to a whole step
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
 
@@ -62,13 +63,17 @@ class Statistics:
     guessing: Guessing | None = None
 
 
-def calibration_sequences(tokens: np.ndarray, sequence_length: int, wanted_tokens: int) -> np.ndarray:
+def calibration_sequences(
+    tokens: np.ndarray, sequence_length: int, wanted_tokens: int, *, apart: bool = False
+) -> np.ndarray:
     """int64[n, sequence_length] sequences spread evenly over the text, about `wanted_tokens` in all,
     without overlap.
+
+    apart : others than without it, however many are wanted of either, as far as the text is long enough
     """
-    available = len(tokens) // sequence_length
+    available, first = len(tokens) // sequence_length, APART if apart else 0
     count = max(1, min(available, -(-wanted_tokens // sequence_length)))
-    starts = [i * available // count * sequence_length for i in range(count)]
+    starts = [(1000 * i + first) * available // (1000 * count) * sequence_length for i in range(count)]
     return np.stack([tokens[s : s + sequence_length] for s in starts]).astype(np.int64)
 
 

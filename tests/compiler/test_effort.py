@@ -12,6 +12,8 @@ from bytecap.compiler.effort import DEFAULT_EFFORT, EFFORTS, MEASURED, with_effo
 from bytecap.compiler.recipe import NAMED_RECIPES, parse_recipe, read_recipe
 from bytecap.errors import CompileError
 
+DEFAULT = read_recipe("default")
+
 
 def test_the_default_effort_is_the_default_recipe() -> None:
     assert EFFORTS[DEFAULT_EFFORT] == {}
@@ -26,8 +28,10 @@ def test_every_effort_is_a_recipe_of_its_own() -> None:
 def test_more_effort_is_more_text_and_more_tuning() -> None:
     recipes = [read_recipe("default", effort) for effort in sorted(EFFORTS)]
     for before, after in itertools.pairwise(recipes):
-        assert before.calibration.tokens <= after.calibration.tokens
-        assert before.sequential.tokens <= after.sequential.tokens
+        for widest in (0, 768, 1536, 4864, 100_000):
+            less, more = before.for_inputs(widest), after.for_inputs(widest)
+            assert less.calibration.tokens <= more.calibration.tokens
+            assert less.sequential.tokens <= more.sequential.tokens
         assert before.quantization.trellis_states <= after.quantization.trellis_states
         assert before.rate_control.walks <= after.rate_control.walks
         steps = [recipe.distillation.steps if recipe.distillation.enabled else 0 for recipe in (before, after)]
@@ -42,6 +46,21 @@ def test_what_a_recipe_names_wins() -> None:
     everything = read_recipe("everything", 1)
     assert everything.menu.enabled and everything.row_sample.enabled and not everything.distillation.enabled
     assert NAMED_RECIPES["everything"]["bias-head"] == {"enabled": True}
+
+
+def test_wide_matrices_are_given_tokens_for_each_input_unless_a_recipe_says_how_many() -> None:
+    table = {"correct-drift": {"tokens": 100, "tokens-an-input": 3}}
+    assert [parse_recipe("x", table).for_inputs(n).sequential.tokens for n in (0, 33, 34, 10**6)] == [
+        100,
+        100,
+        102,
+        DEFAULT.sequential.tokens,
+    ]
+    assert DEFAULT.for_inputs(10**6) == DEFAULT
+    named = with_effort({"calibrate": {"tokens": 5}}, 1)
+    assert "tokens-an-input" not in named["calibrate"] and "tokens-an-input" in named["correct-drift"]
+    both = with_effort({"calibrate": {"tokens": 5, "tokens-an-input": 2}}, 1)
+    assert both["calibrate"] == {"tokens": 5, "tokens-an-input": 2}
 
 
 def test_what_efforts_are_said_to_cost_is_what_was_measured() -> None:

@@ -13,9 +13,12 @@ from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix
+from bytecap.compiler.quantize.sequential import Walk, quantize_sequentially, walk_widths
+from bytecap.compiler.settings import SequentialSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.program.operations import Activation, ActivationKind, Embed, Linear
-from bytecap.format.program.program import Program
+from bytecap.format.program.program import Program, validate_program
 from bytecap.format.tensors.grid import GridValues
 
 pytestmark = pytest.mark.usefixtures("full_factors")
@@ -160,6 +163,29 @@ def test_what_is_decided_already_is_left_alone() -> None:
     everything = {i: t.values for i, t in enumerate(model().tensors)}
     results, asked = sequentially(model(), statistics, quantizer(0.01), SEQUENCES, fixed=everything)
     assert results == {} and asked == []
+
+
+def test_a_walk_holds_as_much_as_it_is_said_to() -> None:
+    """Of every batch what is live where a new input is measured, and of one on its way the most of all instructions."""
+    held, on_the_way = [], []
+
+    class Watched(Walk):
+        def advance_to(self, stop: int) -> None:
+            for batch in self.batches:
+                forward = batch.quantized_forward
+                while forward.index < stop:
+                    before = sum(value.shape[-1] for value in forward.registers.values())
+                    made = forward.advance_behind(forward.index).shape[-1]
+                    on_the_way.append(before + made)
+                batch.advance_to(stop)
+                held.append(sum(value.shape[-1] for value in forward.registers.values()))
+
+    statistics, settings = measured(model(), SEQUENCES), SequentialSettings(batch_sequences=3)
+    walk = Watched(model(), {0: model().tensors[0].values}, SEQUENCES, settings, DAMPING, 1)
+    quantize_sequentially(walk, statistics.matrices, quantizer(0.01))
+    shapes = validate_program(model().program, [t.values.shape for t in model().tensors], DEFAULT_LIMITS)
+    assert (max(held), max(on_the_way)) == walk_widths(model().program, shapes)
+    assert max(held) < max(on_the_way)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

@@ -114,6 +114,19 @@ def test_sequences_are_spread_evenly(sequences: int, length: int, wanted: int) -
     assert (sequences * length - starts[-1]) - (gaps.max() if len(gaps) else sequences * length) <= length
 
 
+@given(st.integers(1, 12), st.integers(1, 6), st.booleans())
+def test_others_are_found_apart(count: int, multiple: int, fewer: bool) -> None:
+    """Half as many, as many or six times as many: of a long text no sequence is among both."""
+    text = np.arange(40 * count * multiple)
+    one, other = (count * multiple, count) if fewer else (count, count * multiple)
+    measured_on, apart = calibration_sequences(text, 1, one), calibration_sequences(text, 1, other, apart=True)
+    assert apart.shape == (other, 1) and not np.isin(apart, measured_on).any()
+    gaps = np.diff(apart[:, 0])
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+    whole = calibration_sequences(text, 1, text.size, apart=True)
+    assert np.array_equal(whole[:, 0], text)  # of a text that is taken whole there are no others
+
+
 def test_second_moment_equals_the_sum_of_outer_products() -> None:
     random = np.random.default_rng(0)
     x, y = (random.standard_normal((3, 5, 4)).astype(np.float32) for _ in range(2))
