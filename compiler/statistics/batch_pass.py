@@ -35,7 +35,7 @@ from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
-MOMENT_PART = 1024  # columns of a second moment that are made at once
+MOMENT_PART = 1024  # rows of a second moment that are made at once
 
 
 def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -48,20 +48,22 @@ def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
         return linear(x.T, y.flatten(0, -2).T)
     if x.device.type != "cpu":
         return x.T @ x
-    if are_rounded():
-        return _second_moment_by_parts(x)
     values = x.numpy()
     return torch.from_numpy(values.T @ values)
 
 
-def _second_moment_by_parts(x: Tensor) -> Tensor:
-    """The same of [positions, width] by torch's products, which leave one half out but for parts on the diagonal."""
+def lower_moment(x: Tensor) -> Tensor:
+    """The same of x with itself, of which the lower half counts: where products are rounded, which are torch's, no more
+    is made than a part of rows needs.
+    """
+    if not are_rounded():
+        return second_moment(x)
+    x = x.flatten(0, -2)
     width = x.shape[1]
     total = torch.empty(width, width)
     for start in range(0, width, MOMENT_PART):
-        part = slice(start, start + MOMENT_PART)
-        made = x[:, part].T @ x[:, start:]
-        total[part, start:], total[start:, part] = made, made.T
+        stop = min(width, start + MOMENT_PART)
+        total[start:stop, :stop] = x[:, start:stop].T @ x[:, :stop]
     return total
 
 
@@ -192,13 +194,13 @@ class BatchPass:
                 if weight in measured.apart:
                     self._add("fisher", weight, index, gradient.double().square().sum(0))
                 else:
-                    self._add("output_fisher", weight, index, second_moment(gradient))
+                    self._add("output_fisher", weight, index, lower_moment(gradient))
 
             value.register_hook(add_gradient)
         return value
 
     def _add_inputs(self, register: int, value: Tensor) -> None:
-        moment, shared = second_moment(value), False
+        moment, shared = lower_moment(value), False
         for index, op in self.measured.readers(register):
             if op.weight not in self.measured.input_of:
                 self._add("moments", op.weight, index, moment)
@@ -233,7 +235,7 @@ class BatchPass:
         """A hash table's rows are measured as `vectors` are; a table of tokens or positions may be tied, so
         its own use is separated here. Positions beyond the calibration's sequences count as those within do.
         """
-        self._part("lookup_moments", op.table, index, second_moment(gradient))
+        self._part("lookup_moments", op.table, index, lower_moment(gradient))
         if isinstance(op, HashEmbed):
             return
         looked_up, first, length = tokens, op.offset if isinstance(op, PositionEmbed) else 0, tokens.shape[1]
