@@ -23,7 +23,7 @@ TINY = DemoScale(
     },
     steps=12,
     batch_sequences=4,
-    training_seconds=60.0,
+    training_seconds=600.0,  # more than a busy machine takes, so that the steps end it
     cap=16_000,
 )
 FILES = {
