@@ -254,7 +254,8 @@ def test_what_the_readme_says_in_words():
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
+    least, most = f"{min(values):.2f}", f"{max(values):.2f}"
+    return least if least == most else f"{least} to {most}"
 
 
 def test_how_fast_a_shipped_script_decodes():
