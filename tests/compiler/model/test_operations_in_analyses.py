@@ -30,7 +30,7 @@ KNOWN_TO = {
     "embed": {HEAD, STREAMS, batch_pass, vocabulary},
     "hash-embed": {HEAD, batch_pass},
     "linear": {
-        HEADS, STREAMS, GROUPS, sequential, free_units, batch_pass,
+        HEAD, HEADS, STREAMS, GROUPS, sequential, free_units, batch_pass,
         UNITS, COST, factorized_head, training, vocabulary,
     },
     "rms-norm": {HEADS, STREAMS, free_units, vocabulary},
