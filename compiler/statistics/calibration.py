@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from ..model.model import Model
+from ..model.structure import widest_input
 from ..scratch_file import ScratchFile
 from ..tile_products import rounded_products
 from ..workers import iterate_jobs, threads_for
@@ -106,7 +107,7 @@ def measure_statistics(
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
     names, apart = [t.name for t in model.tensors], _with_many_rows(model, sequences.size)
     measured, sums = MeasuredProgram(model.program, names, apart, passed_over), RunningSums(scratch)
-    widest = max((tensors[i].shape[-1] for i in measured.uses), default=0)  # fewer tokens span fewer directions
+    widest = widest_input(model)  # fewer tokens span fewer directions
 
     def measure(number: int) -> int:
         first, tokens = batches[number]
