@@ -137,7 +137,7 @@ def count_option(name: str, default: int, help_text: str):
     return click.option(name, type=kind, default=default, show_default=True, metavar="N", help=help_text)
 
 
-def seed_option(help_text: str = "Seed of the sampled labels."):
+def seed_option(help_text: str = "Seed of the random gradients that calibration draws."):
     """`--seed`, 0 unless given."""
     kind = click.IntRange(min=0)
     return click.option("--seed", type=kind, default=0, show_default=True, metavar="N", help=help_text)

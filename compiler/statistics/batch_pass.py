@@ -1,8 +1,8 @@
 """What one batch of calibration text says of every tensor: a forward and a backward pass, measured on the way.
 
 Strategy: second moments of inputs are taken as the registers are made, those of output gradients by hooks as the
-backward pass comes by, and handed on at once, so that no more of them is held than one layer's. Labels are sampled
-from the model's own predictions.
+backward pass comes by, and handed on at once, so that no more of them is held than one layer's. The gradients of the
+logits are drawn at random, with the Fisher information of the model's own predictions as their second moment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..model.logit_parts import (
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from ..tile_products import are_rounded
-from .label_kernels import add_variances, draw_labels
+from .fisher_kernels import add_variances, draw_gradients
 from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
@@ -77,8 +77,8 @@ class MeasuredProgram:
         weights, the diagonal of what would be their output_fisher
     lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
     vectors : by tensor, squared gradients of everything else
-    entropy, text : by 0, loss of the labels that were drawn; that of the text's own tokens in the first batch, its
-        squares, and their number
+    entropy, text : by 0, of the predictions; the loss of the text's own tokens in the first batch, its squares, and
+        their number
 
     stop : the first instruction of the head; behind : places of what it and all that follows read among lookups and
         vectors, whose gradients are taken together
@@ -136,7 +136,7 @@ class BatchPass:
             self._kept.clear()  # the hooks know this object: without it, the whole graph would outlive the batch
 
     def _run(self, tokens: Tensor, generator: torch.Generator) -> None:
-        """Forward and backward; the gradients are those of the summed loss, so squares add up over tokens."""
+        """Forward and backward; gradients are of sums over tokens that are drawn apart, so squares add up over them."""
         measured = self.measured
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
         forward = Forward(TorchExecutor(measured.program, leaves), tokens)
@@ -144,7 +144,7 @@ class BatchPass:
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
         fisher: list[Tensor] = []
         behind = {k: wanted[k] for k in measured.behind}
-        gradients = gradients_in_parts(forward, wanted, behind, lambda *part: self._loss(*part, fisher, generator))
+        gradients = gradients_in_parts(forward, wanted, behind, lambda *part: self._drawn(*part, fisher, generator))
         if fisher:
             self._add("fisher", measured.linear[measured.head].weight, measured.head, sum(fisher[1:], fisher[0]))
         for index, gradient in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
@@ -155,10 +155,12 @@ class BatchPass:
         for name, parts in self._parts.items():
             self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
 
-    def _loss(
+    def _drawn(
         self, rest: Forward, number: int, fisher: list[Tensor], generator: torch.Generator
-    ) -> tuple[Tensor, None]:
-        """The summed loss of labels drawn for a part; the head's Fisher of the part is added to the others."""
+    ) -> tuple[Tensor, Tensor]:
+        """The logits of a part with the gradient that is drawn for them; the head's Fisher of the part is added to the
+        others.
+        """
         head = None if self.measured.head is None else rest.advance_behind(self.measured.head)
         logits = rest.finish()
         if not all(extreme.isfinite() for extreme in torch.aminmax(logits.detach())):
@@ -168,15 +170,13 @@ class BatchPass:
                 "an earlier checkpoint, or the architecture is another, tell it with --architecture"
             )
         predicted = logits.detach().cpu().softmax(-1).flatten(0, 1).contiguous()
-        if head is not None:
-            fisher.append(self._head_fisher(head, logits, predicted))
-        labels = _drawn(predicted, generator).to(logits.device)
-        del predicted
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels, reduction="sum")
-        self._part("entropy", 0, number, loss.detach().double()[None])
+        self._part("entropy", 0, number, torch.special.entr(predicted).sum(1).double().sum()[None])
         if self.number == 0:
             self._part("text", 0, number, _losses_of_text(rest, number, logits.detach().flatten(0, 1)))
-        return loss, None
+        if head is not None:
+            fisher.append(self._head_fisher(head, logits, predicted))
+        draw_gradients(predicted.numpy(), _signs(predicted, generator))
+        return logits, predicted.view_as(logits).to(logits.device)
 
     def _register(self, index: int, value: Tensor) -> Tensor:
         """Measure a register as the input of linear maps, and see to it that its gradient will be measured."""
@@ -220,7 +220,7 @@ class BatchPass:
     def _head_fisher(self, head: Tensor, logits: Tensor, predicted: Tensor) -> Tensor:
         """Exact row Fisher of the head, sum over tokens of p (1 - p) (dlogit/dz)²; head : z, what the head makes.
 
-        Expecting over the labels instead of sampling one makes the rows of rare tokens measurable.
+        Expecting over the labels instead of drawing makes the rows of rare tokens measurable.
         """
         slopes = np.empty((0, predicted.shape[1]), np.float32)  # all 1
         if self.measured.head != len(self.measured.program.instructions) - 1:
@@ -253,12 +253,10 @@ class BatchPass:
         self._parts.setdefault((kind, table), {})[index] = value
 
 
-def _drawn(predicted: Tensor, generator: torch.Generator) -> Tensor:
-    """int64 [positions]: a label for each of these float32 [positions, vocabulary] predictions."""
-    uniforms = torch.rand(len(predicted), generator=generator, dtype=torch.float64)
-    labels = torch.empty(len(predicted), dtype=torch.int64)
-    draw_labels(predicted.numpy(), uniforms.numpy(), labels.numpy())
-    return labels
+def _signs(predicted: Tensor, generator: torch.Generator) -> np.ndarray:
+    """uint8 [positions, vocabulary / 8 rounded up]: random bits, one for each of these predictions at least."""
+    positions, vocabulary = predicted.shape
+    return torch.randint(0, 256, (positions, -(-vocabulary // 8)), generator=generator, dtype=torch.uint8).numpy()
 
 
 def _losses_of_text(part: Forward, number: int, logits: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Calibration: the second-order model of the loss, measured on text.
 
-Strategy: run the model over calibration sequences and sample the labels from its own predictions, so that squared
-gradients estimate the true Fisher information. A matrix W used as x Wᵀ loses about
+Strategy: run the model over calibration sequences, and back from gradients of the logits that are drawn at random
+(Fisher information of the model's own predictions is their second moment), so that squared gradients estimate the true
+Fisher information of every tensor. A matrix W used as x Wᵀ loses about
     1/2 * sum_o g_o (w'_o - w_o) H (w'_o - w_o)ᵀ    nats a token  (design section 5)
 with H = E[x xᵀ] over its inputs and g_o = E[δ_o²] over the gradients of its outputs. A matrix used as an embedding has
 the same form with the rows' frequencies; a tied table adds the Fisher of both uses. Vectors get their diagonal Fisher.

@@ -15,7 +15,7 @@ ERRORS = 3.0  # standard errors by which a loss is beyond that of guessing
 
 @dataclass(frozen=True, slots=True)
 class Guessing:
-    """In nats a token. entropy : of the model's predictions, by a label drawn for each
+    """In nats a token. entropy : of the model's predictions
     loss : of the text's own tokens, in the first batch, and its standard error;  vocabulary : tokens
     """
 
@@ -26,7 +26,7 @@ class Guessing:
 
     @classmethod
     def of_sums(cls, entropy: float, tokens: int, loss: float, squares: float, count: int, vocabulary: int) -> Guessing:
-        """From the loss of labels drawn for so many tokens, and from that of `count` of the text's tokens, summed and
+        """From the summed entropy of so many predictions, and from the loss of `count` of the text's tokens, summed and
         squared and summed.
         """
         mean = loss / count if count else 0.0

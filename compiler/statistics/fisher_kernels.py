@@ -1,4 +1,4 @@
-"""Labels that are drawn from a model's own predictions, and what drawing one would have a head's gradient vary by.
+"""The Fisher information of a model's predictions: what a head's gradient varies by, and gradients drawn at random.
 
 Strategy: one row of probabilities after the other, without leaving the cache.
 """
@@ -30,21 +30,20 @@ def add_variances(probabilities, slopes, sums):
 
 
 @kernel(**KERNEL)
-def draw_labels(probabilities, uniforms, labels):
-    """Draw a label for every position: the first at which the sum of probabilities exceeds so much of the whole.
+def draw_gradients(probabilities, signs):
+    """Replace the predictions p of every position by v = √p s - p (√p · s), for a random sign s of each token.
 
-    probabilities : float32 [positions, vocabulary], contiguous, with a positive one in every row
-    uniforms : float64 [positions] in [0, 1);  labels : int64 [positions], written
+    The second moment of v over the signs is diag(p) - p pᵀ, the Fisher information of the logits.
+
+    probabilities : float32 [positions, vocabulary], contiguous, written over
+    signs : uint8 [positions, vocabulary / 8 rounded up]: a bit for each token, set for a minus, the lowest first
     """
     for position in range(probabilities.shape[0]):
-        p = probabilities[position]
+        p, bits = probabilities[position], signs[position]
         whole = 0.0
         for i in range(p.size):
-            whole += np.float64(p[i])
-        wanted, so_far = uniforms[position] * whole, 0.0
+            root = np.sqrt(p[i])
+            whole += np.float64(-root if (bits[i >> 3] >> (i & 7)) & 1 else root)
         for i in range(p.size):
-            so_far += np.float64(p[i])
-            if p[i] > 0:
-                labels[position] = i  # the last possible one, where the product above was rounded to the whole
-            if so_far > wanted:
-                break
+            root = np.sqrt(p[i])
+            p[i] = np.float32((-root if (bits[i >> 3] >> (i & 7)) & 1 else root) - p[i] * whole)
