@@ -15,7 +15,7 @@ import numpy as np
 
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import prepare_matrix
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.format.assembly import encode_grid_stream
 
 ROWS, COLUMNS = 512, 1024

@@ -37,15 +37,8 @@ from .rewrites.symmetries import exchange_symmetries
 from .scratch_file import ScratchFile
 from .settings import START_PRICE
 from .statistics.batch_pass import MeasuredProgram
-from .statistics.calibration import (
-    MatrixStatistics,
-    MatrixTable,
-    Statistics,
-    calibration_sequences,
-    measure_statistics,
-    shrunk,
-    told_share,
-)
+from .statistics.calibration import Statistics, calibration_sequences, measure_statistics, shrunk, told_share
+from .statistics.matrix_statistics import MatrixStatistics, MatrixTable
 
 PROBE_FLOPS = 1.5e11  # of the passes that stand for a calibration
 MOST_TOKENS, LEAST_TOKENS = 8192, 256

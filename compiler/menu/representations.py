@@ -9,7 +9,7 @@ import numpy as np
 
 from ..quantize.grids import PlainGrids
 from ..quantize.representation import FitAt, Quantized
-from ..statistics.calibration import MatrixStatistics
+from ..statistics.matrix_statistics import MatrixStatistics
 from ..workers import run_jobs
 from .allocation import aliases_of
 from .offers import ALIAS, Offer

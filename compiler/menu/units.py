@@ -10,8 +10,8 @@ from ...format.tensors.grid import matrix_shape
 from ..job import CompileJob
 from ..model.structure import embedding_tables, find_head
 from ..quantize.grids import GridQuantizer
-from ..statistics.calibration import MatrixStatistics
 from ..statistics.large_errors import bounded_fisher
+from ..statistics.matrix_statistics import MatrixStatistics
 from .kinds.unit import Unit
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..model.half_kernels import HALF
-from ..statistics.calibration import MatrixStatistics
+from ..statistics.matrix_statistics import MatrixStatistics
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
 LEAST_DEVIATION = 1e-12

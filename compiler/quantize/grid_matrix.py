@@ -18,8 +18,8 @@ from ...format.assembly import encode_grid_stream
 from ...format.tensors.grid import MAX_STEP_OCTAVES, GridValues
 from ...format.tensors.terms import GridInStream
 from ..row_blocks import row_blocks
-from ..statistics.calibration import MatrixStatistics
 from ..statistics.damping import damped
+from ..statistics.matrix_statistics import MatrixStatistics
 from ..statistics.row_coupling import couple_rows, coupled_costs, floor_fisher
 
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.

@@ -16,7 +16,8 @@ from ...format.tensors.grid import matrix_shape
 from ..extremes import naming_tensor
 from ..model.model import Model
 from ..settings import QuantizationSettings
-from ..statistics.calibration import MatrixStatistics, Statistics
+from ..statistics.calibration import Statistics
+from ..statistics.matrix_statistics import MatrixStatistics
 from ..workers import run_jobs
 from .gptq import quantize_matrix
 from .grid_matrix import PreparedMatrix, QuantizedMatrix, prepare_matrix

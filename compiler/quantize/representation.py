@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ...format.tensors.terms import Part
-from ..statistics.calibration import MatrixStatistics
+from ..statistics.matrix_statistics import MatrixStatistics
 
 
 class Quantized(Protocol):

@@ -30,7 +30,8 @@ from ..model.residual_streams import find_residuals
 from ..model.structure import embedding_tables
 from ..model.torch_executor import Forward, TorchExecutor
 from ..settings import SequentialSettings
-from ..statistics.calibration import MatrixStatistics, calibration_sequences
+from ..statistics.calibration import calibration_sequences
+from ..statistics.matrix_statistics import MatrixStatistics
 from ..workers import run_jobs, threads_for
 from .drift import Drift, WalkedBatch, measure_drift
 from .representation import Quantized

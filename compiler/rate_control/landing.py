@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import CapError
 from ...progress import StageProgress
 from ..quantize.representation import Quantized
-from ..statistics.calibration import MatrixStatistics
+from ..statistics.matrix_statistics import MatrixStatistics
 from .price_search import PriceSearch, SizeWindow
 
 

@@ -27,7 +27,7 @@ from ..quantize.sequential import Walk, group_starts, quantize_sequentially, wal
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
 from ..scratch_file import ScratchFile
-from ..statistics.calibration import MatrixStatistics
+from ..statistics.matrix_statistics import MatrixStatistics
 from .artifacts import make_draft
 from .landing import Draft
 from .price_schedule import PriceSchedule

@@ -18,7 +18,7 @@ from ..quantize.representation import Quantized
 from ..quantize.sequential import Walk
 from ..quantize.stored_quantized import decode_quantized, encode_quantized
 from ..resume.work_folder import Memory
-from ..statistics.calibration import MatrixStatistics
+from ..statistics.matrix_statistics import MatrixStatistics
 from .walk_plan import WalkPlan
 
 STAGE, PART = "walk", "walked"

@@ -26,7 +26,8 @@ from ...format.program.program import validate_program
 from ..model.model import Model
 from ..quantize.grid_matrix import column_log_steps
 from ..recipe import Recipe
-from ..statistics.calibration import MatrixStatistics, Statistics
+from ..statistics.calibration import Statistics
+from ..statistics.matrix_statistics import MatrixStatistics
 from .free_units import (
     FreeUnits,
     ScaledOutput,

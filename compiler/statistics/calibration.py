@@ -12,7 +12,7 @@ depend on the thread count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,26 +26,13 @@ from ..workers import iterate_jobs, threads_for
 from .batch_pass import BatchPass, MeasuredProgram
 from .calibration_progress import RememberedCalibration
 from .guessing import Guessing
+from .matrix_statistics import MatrixStatistics, MatrixTable
 from .running_sums import RunningSums
 
 TOKENS_AN_UNKNOWN = 4
 LEAST_SHARE = 0.15  # of how rows go together, for it to be measured: it takes half of a matrix's time
 APART = 382  # thousandths of the step between two sequences: of few whole multiples near to a whole step
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixStatistics:
-    """Second-order model of one matrix, per token.
-
-    hessian : float64[columns, columns]   H, symmetric positive semi-definite
-    row_fisher : float64[rows]                 g, in nats per squared output unit
-    output_fisher : float32[rows, rows] or None    G = E[δ δᵀ], whose diagonal is g; None where only that is measured
-    """
-
-    hessian: np.ndarray
-    row_fisher: np.ndarray
-    output_fisher: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,51 +234,3 @@ def _finite(hessian: np.ndarray, row_fisher: np.ndarray, output_fisher: np.ndarr
         if values is not None and not np.isfinite(values).all():
             raise OverflowError(f"second moments of {name} that are not finite")
     return MatrixStatistics(hessian, row_fisher, output_fisher)
-
-
-class MatrixTable(Mapping[int, MatrixStatistics]):
-    """Statistics by tensor index that are computed or read when they are asked for; copies share what is not replaced.
-
-    find : what gives those that were not replaced; scratch : where replaced ones are kept, in memory without it
-    """
-
-    def __init__(
-        self, indexes: Sequence[int], find: Callable[[int], MatrixStatistics], scratch: ScratchFile | None
-    ) -> None:
-        self._indexes, self._find, self._scratch = dict.fromkeys(indexes), find, scratch
-        self._replaced: dict[int, Callable[[], MatrixStatistics]] = {}
-
-    def __getitem__(self, tensor: int) -> MatrixStatistics:
-        if tensor in self._replaced:
-            return self._replaced[tensor]()
-        if tensor not in self._indexes:
-            raise KeyError(tensor)
-        return self._find(tensor)
-
-    def __setitem__(self, tensor: int, value: MatrixStatistics) -> None:
-        self._indexes[tensor] = None
-        self._replaced[tensor] = _put_aside(value, self._scratch)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._indexes)
-
-    def __len__(self) -> int:
-        return len(self._indexes)
-
-    def __contains__(self, tensor: object) -> bool:
-        return tensor in self._indexes
-
-    def __copy__(self) -> MatrixTable:
-        other = MatrixTable(list(self._indexes), self._find, self._scratch)
-        other._replaced = dict(self._replaced)
-        return other
-
-
-def _put_aside(value: MatrixStatistics, scratch: ScratchFile | None) -> Callable[[], MatrixStatistics]:
-    """What gives the statistics back."""
-    if scratch is None:
-        return lambda: value
-    hessian, output = scratch.keep(value.hessian), value.output_fisher
-    kept = None if output is None else scratch.keep(output)
-    fisher = value.row_fisher
-    return lambda: MatrixStatistics(hessian.load(), fisher, None if kept is None else kept.load())

@@ -19,9 +19,10 @@ from ..resume.work_folder import FORGETFUL, Memory
 from ..scratch_file import ScratchFile
 from ..settings import CalibrationSettings
 from ..workers import run_jobs
-from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .calibration import Statistics, calibration_sequences, measure_statistics
 from .calibration_progress import RememberedCalibration
 from .damping import damped
+from .matrix_statistics import MatrixStatistics
 from .row_coupling import floor_fisher
 
 DAMPING, FISHER_FLOOR = 0.003, 0.02

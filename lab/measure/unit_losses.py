@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from ...compiler.model.model import Model
-from ...compiler.statistics.calibration import MatrixStatistics, Statistics
+from ...compiler.statistics.calibration import Statistics
+from ...compiler.statistics.matrix_statistics import MatrixStatistics
 from ...compiler.statistics.swaps import measure_divergences
 from ...format.tensors.grid import matrix_shape
 from ...progress import Progress

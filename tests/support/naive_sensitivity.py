@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.lab.measure.units import Submatrix
 
 

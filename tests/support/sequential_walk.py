@@ -13,7 +13,8 @@ from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix
 from bytecap.compiler.quantize.sequential import Walk, quantize_sequentially
 from bytecap.compiler.settings import SequentialSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
+from bytecap.compiler.statistics.calibration import Statistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 DAMPING = 0.01
 SEQUENCES = random_sequences(24, 10, 16, seed=3)

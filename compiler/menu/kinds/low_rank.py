@@ -21,7 +21,7 @@ import numpy as np
 from ....format.tensors.grid import reconstruct_grid
 from ....format.tensors.terms import GridInStream, LowRankValues, Part
 from ...row_blocks import row_blocks
-from ...statistics.calibration import MatrixStatistics
+from ...statistics.matrix_statistics import MatrixStatistics
 from ..composite import CompositeMatrix
 from ..setting import Setting
 from .prices import coded_cost, coded_costs, weighted_costs

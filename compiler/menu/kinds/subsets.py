@@ -15,7 +15,7 @@ import numpy as np
 
 from ....format.tensors.terms import GridInStream, Part, RawValues, SubsetValues
 from ...quantize.grid_matrix import QuantizedMatrix
-from ...statistics.calibration import MatrixStatistics
+from ...statistics.matrix_statistics import MatrixStatistics
 from ..composite import CompositeMatrix
 from ..setting import Selection
 from .unit import Unit

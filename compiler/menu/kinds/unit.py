@@ -18,7 +18,7 @@ from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix
 from ...quantize.grids import Quantizer
 from ...quantize.representation import Quantized
 from ...row_blocks import row_blocks
-from ...statistics.calibration import MatrixStatistics
+from ...statistics.matrix_statistics import MatrixStatistics
 from ...statistics.row_coupling import output_diagonal
 from ..composite import CompositeMatrix
 from ..setting import Setting

@@ -20,7 +20,7 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, reconstruct_grid
 from ....format.tensors.terms import CodebookValues, Part
-from ...statistics.calibration import MatrixStatistics
+from ...statistics.matrix_statistics import MatrixStatistics
 from ..composite import CompositeMatrix
 from ..setting import Setting
 from .prices import coded_cost

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bytecap.compiler.explanation.bound import bound_bits, uniform_step_costs, water_filling
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import PreparedMatrix, prepare_matrix
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 
 def prepared_matrix(weights: np.ndarray, hessian: np.ndarray, fisher: np.ndarray) -> PreparedMatrix:

@@ -24,7 +24,7 @@ from bytecap.compiler.quantize.grids import GridQuantizer
 from bytecap.compiler.rate_control.artifacts import assemble_model
 from bytecap.compiler.recipe import read_recipe
 from bytecap.compiler.representation_settings import MenuSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import part_bytes

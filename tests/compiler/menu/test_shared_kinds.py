@@ -27,8 +27,8 @@ from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.rate_control.sequential_walk import SequentialWalk
 from bytecap.compiler.recipe import read_recipe
 from bytecap.compiler.representation_settings import MenuSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.convergence import calibrate
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program.operations import Add, Embed, Linear

@@ -14,7 +14,7 @@ from bytecap.compiler.menu.units import Units
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.scratch_file import ScratchFile
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.compiler.statistics.swaps import measure_divergences
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.progress import silent

@@ -8,7 +8,7 @@ import pytest
 from bytecap.compiler.quantize import gptq
 from bytecap.compiler.quantize.grids import GridQuantizer, compile_kernels
 from bytecap.compiler.settings import QuantizationSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 
 @pytest.mark.parametrize("states, kernel", [(0, gptq._quantize_block), (64, gptq._quantize_block_on_trellis)])

@@ -20,7 +20,8 @@ from bytecap.compiler.quantize.eigenvector_adam import Basis
 from bytecap.compiler.quantize.refiner import Refiner, note_of_labels, note_of_short_text, scaled_updates
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.settings import DistillationSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
+from bytecap.compiler.statistics.calibration import measure_statistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 TRAINING, HELD_OUT = random_sequences(24, 12, 16, seed=3), random_sequences(24, 6, 16, seed=4)
 

@@ -24,8 +24,8 @@ from bytecap.compiler.quantize.base_fit import fit_base
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix, zero_matrices
 from bytecap.compiler.quantize.vectors import quantize_vectors
-from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.damping import damped
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.assembly import encode_grid_stream
 from bytecap.format.codecs.trellis import TRELLISES

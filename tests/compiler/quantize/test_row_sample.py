@@ -9,7 +9,7 @@ from bytecap.compiler.quantize.grids import GridQuantizer
 from bytecap.compiler.quantize.row_sample import RowSample, chosen_rows
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.settings import QuantizationSettings, RowSampleSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 ROWS, COLUMNS = 512, 96
 

@@ -15,7 +15,7 @@ from bytecap.compiler.model.model import Model
 from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix
 from bytecap.compiler.quantize.sequential import Walk, quantize_sequentially, walk_widths
 from bytecap.compiler.settings import SequentialSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.program.operations import Activation, ActivationKind, Embed, Linear
 from bytecap.format.program.program import Program, validate_program

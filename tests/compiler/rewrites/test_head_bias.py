@@ -17,8 +17,9 @@ from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.recipe import parse_recipe, read_recipe
 from bytecap.compiler.rewrites.head_bias import add_head_bias, mean_error, quantize_bias, weigh_bias, with_bias
-from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
+from bytecap.compiler.statistics.calibration import Statistics
 from bytecap.compiler.statistics.convergence import calibrate
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program.program import validate_program

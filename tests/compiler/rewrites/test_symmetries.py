@@ -24,7 +24,8 @@ from bytecap.compiler.rewrites.free_units import (
 )
 from bytecap.compiler.rewrites.symmetries import absorb_scales, sort_units
 from bytecap.compiler.settings import QuantizationSettings, SymmetrySettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
+from bytecap.compiler.statistics.calibration import Statistics, measure_statistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import (
     Activation,

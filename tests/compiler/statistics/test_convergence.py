@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from tiny_models import golf_model, random_sequences
 
-from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
+from bytecap.compiler.statistics.calibration import Statistics, measure_statistics
 from bytecap.compiler.statistics.convergence import Convergence, step_change
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 
 def statistics(fisher: list[float], moment: list[float]) -> Statistics:

@@ -13,7 +13,7 @@ from naive_quantization import damped_hessian, naive_quantize, row_costs
 
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.compiler.statistics.row_coupling import couple_rows, floor_fisher, output_diagonal, output_eigenvalues
 from bytecap.format.assembly import encode_grid_stream
 

@@ -11,7 +11,7 @@ from bytecap.compiler.menu.kinds import Unit
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grids import GridQuantizer
 from bytecap.compiler.settings import QuantizationSettings
-from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.format.tensors.grid import reconstruct_grid
 from bytecap.lab.experiments.byte_allocation.report import judge_coder, judge_execution, judge_steepness
 from bytecap.lab.experiments.comparing import outcome_by_budget, outcome_of_change, outcome_of_share

@@ -13,7 +13,8 @@ from bytecap.compiler.model.residual_streams import find_residuals
 from bytecap.compiler.model.structure import find_head, token_tables
 from bytecap.compiler.rewrites.free_units import find_hidden_units, find_scaled_outputs, find_value_dimensions
 from bytecap.compiler.rewrites.symmetries import absorb_scales, sort_units
-from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
+from bytecap.compiler.statistics.calibration import Statistics
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.format.program.operations import Linear
 from bytecap.format.program.program import validate_program
 from bytecap.runtime.interpreter import Interpreter
