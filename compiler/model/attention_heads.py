@@ -62,6 +62,15 @@ def maker(program: Program, register: int) -> tuple[int, int] | None:
     return register, offset
 
 
+def attended(program: Program) -> dict[int, int]:
+    """Linear instructions that make keys or values, and the register that each reads: what it makes of a token every
+    later one looks at.
+    """
+    attentions = [op for op in program.instructions if isinstance(op, Attention | CappedAttention)]
+    makers = {maker(program, register) for op in attentions for register in (op.k, op.v)} - {None}
+    return {index: program.instructions[index].x for index, _ in sorted(makers)}
+
+
 def read_attention(program: Program, register: int) -> int | None:
     """Index of the attention whose outputs end up in a register in their order; gates multiply without moving them."""
     op = program.instructions[register]

@@ -21,6 +21,7 @@ from ..model.torch_executor import Forward
 from ..statistics.batch_pass import second_moment
 from ..statistics.calibration import told_share
 from ..statistics.damping import damped
+from ..statistics.matrix_statistics import MatrixStatistics
 from ..workers import iterate_jobs
 
 TOKENS_AN_INPUT = 16  # of a walk that tell half of what there is to know of an input beside others
@@ -60,23 +61,29 @@ class Drift:
     solid: np.ndarray
     told: float
 
-    def of_weight(self, weights: np.ndarray) -> np.ndarray:
-        """W (C - H') (H' + d I)^-1, what brings W x' nearest to W x, as far as it is told."""
-        change = np.linalg.solve(self.solid, (self.cross - self.hessian).T @ weights.astype(np.float64).T).T
+    def of_weight(self, weights: np.ndarray, excess: np.ndarray | None = None) -> np.ndarray:
+        """W (C - H') (H' + d I)^-1, what brings W x' nearest to W x, as far as it is told.
+
+        excess : what tokens weigh more (outlying_tokens.py), the same in both models: it counts in the inverse only
+        """
+        solid = self.solid if excess is None else self.solid + excess
+        change = np.linalg.solve(solid, (self.cross - self.hessian).T @ weights.astype(np.float64).T).T
         return self.told * change
 
     def of_stream(self, layer: int) -> np.ndarray | float:
         """E[(r - r') x'ᵀ] (H' + d I)^-1: what brings the stream nearest to where it should be."""
         return np.linalg.solve(self.solid, self.streams[layer].T).T if layer in self.streams else 0.0
 
-    def hessian_with(self, measured: np.ndarray) -> np.ndarray:
+    def hessian_with(self, known: MatrixStatistics) -> np.ndarray:
         """float64[width, width]: H' as far as it is told, and for the rest the moment of x that calibration measured,
-        its inputs scaled as they have grown.
+        its inputs scaled as they have grown; on top what tokens weigh more.
         """
+        excess = 0.0 if known.excess is None else known.excess
+        measured = known.hessian - excess
         now, before = self.hessian.diagonal(), self.squares
         grown = np.divide(now, before, out=np.ones_like(now), where=before > 0)
         scale = np.sqrt(np.clip(grown, 1 / MOST_GROWN, MOST_GROWN))
-        return self.told * self.hessian + (1 - self.told) * (measured * scale * scale[:, None])
+        return self.told * self.hessian + (1 - self.told) * (measured * scale * scale[:, None]) + excess
 
 
 def measure_drift(

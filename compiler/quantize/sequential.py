@@ -105,9 +105,10 @@ def quantize_sequentially(
                     walk.advance_to(index)
                     if bookmark is not None:
                         bookmark.leave(walk, results)
-                if walk.set_targets(index) and refine is not None:
+                if walk.set_targets(index, statistics) and refine is not None:
                     refine(walk.current, sorted(walk.waiting))
-                real = replace(statistics[weight], hessian=walk.drift.hessian_with(statistics[weight].hessian))
+                known = statistics[weight]
+                real = replace(known, hessian=walk.drift.hessian_with(known), excess=None)
                 results[weight] = quantize(weight, walk.current[weight].double().cpu().numpy(), real)
                 walk.settle(weight, results[weight].weights)
     return results
@@ -200,7 +201,7 @@ class Walk:
         """Whether layer `index` reads another register than the layer whose targets were set last."""
         return self.program.instructions[index].x != self._source
 
-    def set_targets(self, index: int) -> bool:
+    def set_targets(self, index: int, statistics: Mapping[int, MatrixStatistics]) -> bool:
         """Correct the targets of all layers that read the input of layer `index`; False when that has
         been done already.
         """
@@ -217,7 +218,8 @@ class Walk:
         correction, residual = self.settings.correction, self.settings.residual
         for weight, k in group.items():
             values = self.tensors[weight].cpu().numpy()
-            change = correction * self.drift.of_weight(values) + residual * self.drift.of_stream(k)
+            moved = self.drift.of_weight(values, statistics[weight].excess)
+            change = correction * moved + residual * self.drift.of_stream(k)
             self.current[weight] = self.current[weight] + self._placed(change.astype(np.float32))
         self._corrected.update(group)
         return True

@@ -111,9 +111,8 @@ def _permute(
         _permute_rows(values, matrices, maker, rows)
     for gate in units.gates:
         _permute_rows(values, matrices, gate, columns)
-    hessian = np.ascontiguousarray(matrices[units.reader].hessian[np.ix_(columns, columns)])
     values[units.reader] = np.ascontiguousarray(values[units.reader][:, columns])
-    matrices[units.reader] = replace(matrices[units.reader], hessian=hessian)
+    matrices[units.reader] = matrices[units.reader].with_columns(columns)
 
 
 def _permute_rows(

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
+from ..model.attention_heads import attended
 from ..model.float_products import linear
 from ..model.logit_parts import (
     before_logits,
@@ -31,6 +32,7 @@ from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from ..tile_products import are_rounded
 from .fisher_kernels import add_variances, draw_gradients
+from .outlying_tokens import without_excess
 from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
@@ -73,6 +75,7 @@ class MeasuredProgram:
     The sums of `RunningSums`, per kind:
     inputs : by register, second moment of the input of all weights that are used once and read it
     moments, output_fisher : by weight, of inputs (of weights used several times) and of output gradients
+    excess : by weight of `attended`, what the inputs of outlying tokens weigh more
     fisher, means : by weight of the head, exact Fisher of its outputs and sum of its inputs; fisher also by other
         weights, the diagonal of what would be their output_fisher
     lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
@@ -101,6 +104,8 @@ class MeasuredProgram:
         self.uses = Counter(op.weight for op in self.linear.values())
         self.sources = {op.x for op in self.linear.values()}
         self.input_of = {op.weight: op.x for op in self.linear.values() if self.uses[op.weight] == 1}
+        once = {k for k, op in self.linear.items() if op.weight in self.input_of}
+        self.attended = {k: register for k, register in attended(program).items() if k in once}
         named = {t for op in program.instructions if not isinstance(op, Embed | PositionEmbed) for t in op.tensors}
         self.vectors = sorted(named - {op.weight for op in linear.values()})  # tables have sums of their own
         self.stop, _ = before_logits(program)
@@ -127,12 +132,14 @@ class BatchPass:
     number: int
     _parts: dict[tuple[str, int], dict[int, Tensor]] = field(default_factory=dict)  # of weights used several times
     _kept: dict[int, Tensor] = field(default_factory=dict)  # registers that gradients are taken at
+    _attended: dict[int, Tensor] = field(default_factory=dict)  # registers that `attended` reads, [positions, width]
 
     def run(self, tokens: Tensor, generator: torch.Generator) -> None:
         """Measure the batch."""
         try:
             self._run(tokens, generator)
         finally:
+            self._attended.clear()
             self._kept.clear()  # the hooks know this object: without it, the whole graph would outlive the batch
 
     def _run(self, tokens: Tensor, generator: torch.Generator) -> None:
@@ -184,6 +191,8 @@ class BatchPass:
         measured = self.measured
         if index in measured.sources:
             self._add_inputs(index, value.detach())
+        if index in measured.attended.values():
+            self._attended[index] = value.detach().flatten(0, -2)
         if index in measured.lookups:
             self._kept[index] = value
         elif index in measured.linear:
@@ -191,6 +200,8 @@ class BatchPass:
 
             def add_gradient(gradient: Tensor) -> None:
                 gradient = gradient.flatten(0, 1)
+                if index in measured.attended:
+                    gradient = self._without_excess(index, gradient)
                 if weight in measured.apart:
                     self._add("fisher", weight, index, gradient.double().square().sum(0))
                 else:
@@ -198,6 +209,13 @@ class BatchPass:
 
             value.register_hook(add_gradient)
         return value
+
+    def _without_excess(self, index: int, gradient: Tensor) -> Tensor:
+        """The gradients of keys or values with none out of all proportion, for which inputs weigh more in exchange."""
+        inputs = self._attended[self.measured.attended[index]]
+        gradient, heavy = without_excess(gradient, inputs)
+        self._add("excess", self.measured.linear[index].weight, index, lower_moment(heavy))
+        return gradient
 
     def _add_inputs(self, register: int, value: Tensor) -> None:
         moment, shared = lower_moment(value), False

@@ -13,7 +13,7 @@ depend on the thread count.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -200,6 +200,9 @@ class _Summary:
         moment = moment / tokens
         if self.measured.uses[tensor] > 1:
             moment = moment / self.measured.uses[tensor]
+        excess = sums.load(("excess", tensor)) / tokens if ("excess", tensor) in sums else None
+        if excess is not None:
+            moment = moment + excess
         both, fisher = None, 0
         if ("output_fisher", tensor) in sums:
             found = sums.load(("output_fisher", tensor))
@@ -214,7 +217,8 @@ class _Summary:
             lookups = sums.load(("lookup_fisher", tensor)) / tokens
             fisher = fisher + lookups / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
             both = None
-        return _finite(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
+        found = _finite(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
+        return found if excess is None else replace(found, excess=excess.numpy())
 
     def _table(self, tensor: int) -> MatrixStatistics:
         sums = self.sums

@@ -7,7 +7,7 @@ second moments is in memory than is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -21,11 +21,19 @@ class MatrixStatistics:
     hessian : float64[columns, columns]   H, symmetric positive semi-definite
     row_fisher : float64[rows]                 g, in nats per squared output unit
     output_fisher : float32[rows, rows] or None    G = E[δ δᵀ], whose diagonal is g; None where only that is measured
+    excess : float64[columns, columns] or None    of H, what outlying tokens weigh more (outlying_tokens.py)
     """
 
     hessian: np.ndarray
     row_fisher: np.ndarray
     output_fisher: np.ndarray | None = None
+    excess: np.ndarray | None = None
+
+    def with_columns(self, columns: np.ndarray) -> MatrixStatistics:
+        """The same of a matrix with its columns in another order, int64[columns]."""
+        at = np.ix_(columns, columns)
+        excess = None if self.excess is None else np.ascontiguousarray(self.excess[at])
+        return replace(self, hessian=np.ascontiguousarray(self.hessian[at]), excess=excess)
 
 
 class MatrixTable(Mapping[int, MatrixStatistics]):

@@ -17,7 +17,7 @@ from ..scratch_file import KeptArray, ScratchFile
 from .symmetric_sums import pack_lower, unpack_lower
 
 Name = tuple[str, int]
-SECOND_MOMENTS = ("inputs", "moments", "output_fisher", "lookup_moments")  # kinds of sums
+SECOND_MOMENTS = ("inputs", "moments", "excess", "output_fisher", "lookup_moments")  # kinds of sums
 
 
 class RunningSums:

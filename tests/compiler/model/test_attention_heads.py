@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiny_models import golf_model
 
-from bytecap.compiler.model.attention_heads import find_attentions
+from bytecap.compiler.model.attention_heads import attended, find_attentions
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import (
     Affine,
@@ -34,6 +34,15 @@ def test_the_maps_of_every_attention() -> None:
         assert (maps.operation.heads, maps.operation.kv_heads) == (2, 1)
 
 
+def test_keys_and_values_are_attended() -> None:
+    """Not queries, whose outputs nothing but their own token reads; nor what attends to nothing."""
+    program, names = golf_model().program, [t.name for t in golf_model().tensors]
+    found = {names[program.instructions[k].weight]: register for k, register in attended(program).items()}
+    assert sorted(found) == [f"blocks.{layer}.attn.{name}.weight" for layer in (0, 1) for name in ("c_k", "c_v")]
+    assert found["blocks.0.attn.c_k.weight"] == found["blocks.0.attn.c_v.weight"]
+    assert attended(Program((Embed(0), Linear(0, 1)), 8, 4, 0)) == {}
+
+
 def test_a_fused_map_makes_queries_keys_and_values() -> None:
     """Queries of two heads, keys and values of one, cut out of one map's outputs."""
     attention = Attention(2, 3, 4, 2, 1, 0.5, 0, False)
@@ -41,6 +50,7 @@ def test_a_fused_map_makes_queries_keys_and_values() -> None:
     program = Program((Embed(0), Linear(0, 1, None), *cuts, attention, Linear(5, 2, None)), 8, 4, 0)
     (maps,) = find_attentions(program, [(8, 8), (16, 8), (8, 8)])
     assert (maps.made, maps.readers, maps.key, maps.value) == (((1, 0), (1, 8), (1, 12)), (2,), 4, 4)
+    assert attended(program) == {1: 0}
 
 
 def test_bounded_scores_shared_gains_and_gates_of_one_value_a_head() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bytecap.compiler.quantize.drift import Drift
 from bytecap.compiler.statistics.calibration import told_share
+from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
 WIDTH = 24
 
@@ -43,11 +44,25 @@ def test_moments_and_corrections_are_nearer_to_the_truth(tokens: int) -> None:
     for seed in range(10, 40):
         for k, share in enumerate((1.0, told)):
             drift = drift_of(seed, tokens, share)
-            moments[k] += np.square((drift.hessian_with(before) - truth) * units * units[:, None]).sum()
+            moments[k] += np.square(
+                (drift.hessian_with(MatrixStatistics(before, np.ones(8))) - truth) * units * units[:, None]
+            ).sum()
             corrected = weights + drift.of_weight(weights)
             outputs[k] += np.square(x[:5000] @ weights.T - real[:5000] @ corrected.T).mean()
     assert moments[1] < (0.5 if tokens < 1000 else 0.7) * moments[0]
     assert outputs[1] < (0.95 if tokens < 1000 else 1.03) * outputs[0]
+
+
+def test_tokens_in_excess_are_held_to() -> None:
+    """They count in the moment as calibration measured them, and what a correction changes of them shrinks."""
+    drift, weights = drift_of(5, 60, 0.5), np.random.default_rng(6).standard_normal((3, WIDTH))
+    before, sink = np.eye(WIDTH), np.random.default_rng(7).standard_normal(WIDTH)
+    excess = 1e4 * np.outer(sink, sink)
+    known = MatrixStatistics(before + excess, np.ones(3), excess=excess)
+    expected = drift.hessian_with(MatrixStatistics(before, np.ones(3))) + excess
+    np.testing.assert_allclose(drift.hessian_with(known), expected, rtol=1e-9, atol=1e-9)
+    free, held = drift.of_weight(weights) @ sink, drift.of_weight(weights, excess) @ sink
+    assert np.abs(held).max() < 1e-3 * np.abs(free).max()
 
 
 def test_a_believed_moment_is_a_moment() -> None:
@@ -58,7 +73,7 @@ def test_a_believed_moment_is_a_moment() -> None:
         drift, hessian=np.where(dead | dead[:, None], 0, drift.hessian), squares=np.where(dead, 0, drift.squares)
     )
     before = np.cov(np.random.default_rng(5).standard_normal((WIDTH, 90)))
-    found = silent.hessian_with(before)
+    found = silent.hessian_with(MatrixStatistics(before, np.ones(8)))
     np.testing.assert_allclose(found, found.T)
     assert (
         np.linalg.eigvalsh(found).min() > -1e-12
