@@ -16,7 +16,7 @@ from ...format.program.program import Program
 from ...format.program.roles import find_head
 from .torch_executor import Forward
 
-Loss = tuple[Tensor, Tensor | None]  # what a loss is taken of, and its gradient by that
+Loss = tuple[Tensor, Tensor]  # what a loss is taken of, and its gradient by that
 
 LOGIT_FLOATS = 1 << 26  # of a part, at most; a part is one position at least
 
@@ -68,8 +68,8 @@ def gradients_in_parts(
     """Gradients of a loss by `wanted`, None for those that it does not depend on, of a pass that has come to the head.
 
     behind : those of them that the head or what follows it reads, by their places in `wanted`
-    loss(rest, number) : of a part what the pass over it makes, and the gradient of the loss by that, None where it is
-        the loss itself; number : of the part
+    loss(rest, number) : of a part what the pass over it makes, and the gradient of the loss by that; number : of the
+        part
     """
     source = forward.registers[before_logits(forward.executor.program)[1]]
     by_source, others = [], dict[int, Tensor]()

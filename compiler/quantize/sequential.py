@@ -25,6 +25,7 @@ import torch
 from ...format.container.limits import DEFAULT_LIMITS
 from ...format.program.operations import Linear
 from ...format.program.program import Program, ProgramShapes, validate_program
+from ..model.attention_heads import attended
 from ..model.model import Model
 from ..model.residual_streams import find_residuals
 from ..model.structure import embedding_tables
@@ -165,7 +166,7 @@ class Walk:
         }
         self.waiting = set(self.uses.values())
         self.drift: Drift | None = None
-        self._streams = find_residuals(model.program)
+        self._streams, self._attended = find_residuals(model.program), attended(model.program)
         self._corrected: set[int] = set()
         self._source = -1
 
@@ -218,8 +219,9 @@ class Walk:
         correction, residual = self.settings.correction, self.settings.residual
         for weight, k in group.items():
             values = self.tensors[weight].cpu().numpy()
-            moved = self.drift.of_weight(values, statistics[weight].excess)
-            change = correction * moved + residual * self.drift.of_stream(k)
+            # asked of those alone that can have one, since each is unpacked from disk with all that is known of it
+            excess = statistics[weight].excess if k in self._attended else None
+            change = correction * self.drift.of_weight(values, excess) + residual * self.drift.of_stream(k)
             self.current[weight] = self.current[weight] + self._placed(change.astype(np.float32))
         self._corrected.update(group)
         return True

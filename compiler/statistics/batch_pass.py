@@ -21,6 +21,7 @@ from ...format.program.program import Program
 from ..model.attention_heads import attended
 from ..model.float_products import linear
 from ..model.logit_parts import (
+    Loss,
     before_logits,
     gradients_in_parts,
     next_tokens,
@@ -83,6 +84,7 @@ class MeasuredProgram:
     entropy, text : by 0, of the predictions; the loss of the text's own tokens in the first batch, its squares, and
         their number
 
+    attended : instructions that make keys or values with a weight that is used once, and the registers that they read
     stop : the first instruction of the head; behind : places of what it and all that follows read among lookups and
         vectors, whose gradients are taken together
     """
@@ -162,9 +164,7 @@ class BatchPass:
         for name, parts in self._parts.items():
             self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
 
-    def _drawn(
-        self, rest: Forward, number: int, fisher: list[Tensor], generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _drawn(self, rest: Forward, number: int, fisher: list[Tensor], generator: torch.Generator) -> Loss:
         """The logits of a part with the gradient that is drawn for them; the head's Fisher of the part is added to the
         others.
         """

@@ -1,7 +1,7 @@
 """How far a calibration has come, for a run that goes on with it: the sums so far and the last question's answer.
 
 Strategy: sums are consistent between two batches when no other is under way. There a calibration may be kept, and from
-there it goes on with the same bits, since batches are added in their order and draw their labels by their number.
+there it goes on with the same bits, since batches are added in their order and draw their gradients by their number.
 """
 
 from __future__ import annotations

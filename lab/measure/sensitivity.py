@@ -125,7 +125,7 @@ class SensitivityOptions:
     kind : one of units.GRANULARITIES; by : one of METHODS, what the units are ranked by
     bits : 2 or more, or 0 for removal; slices : disjoint stretches of the text; tokens : of the text,
         about, in all slices
-    top : how many units by second order are measured; seed : of the sampled labels
+    top : how many units by second order are measured; seed : of the random gradients of calibration
     """
 
     kind: str
