@@ -91,6 +91,7 @@ class QuantizationSettings:
     trellis_states : states of the trellis that the integers are on; 0 for integers that are free
     rate_weight : squared fine steps that a bit is worth when the trellis chooses a path
     correlation : share of the measured correlations of output gradients that is believed; 0 takes every row by itself
+    input_correlation : the same of inputs: tokens of unusual inputs have large gradients, which H does not know of
     base_fit : share of the factor that fits the chosen integers of a matrix best. 1 is nearest to every
         matrix by itself, but what it takes off their lengths adds up over the layers: on trained models
         0 is better
@@ -102,8 +103,10 @@ class QuantizationSettings:
     trellis_states: int = 64
     rate_weight: float = 0.05
     correlation: float = 0.9
+    input_correlation: float = 0.85
     base_fit: float = 0.0
     table: ClassVar[str] = "quantize-matrices"
+    NEWER: ClassVar[tuple[str, ...]] = ("input_correlation",)
     bounds: ClassVar[Mapping[str, Bound]] = {
         "resolution": (0, MAX_RESOLUTION),
         "damping": (1e-9, 10.0),
@@ -111,6 +114,7 @@ class QuantizationSettings:
         "trellis_states": frozenset({0, *TRELLISES}),
         "rate_weight": (0.0, 10.0),
         "correlation": (0.0, 1.0),
+        "input_correlation": (0.0, 1.0),
         "base_fit": (0.0, 1.0),
     }
 

@@ -98,15 +98,17 @@ def prepare_matrix(
     damping: float,
     fisher_floor: float,
     correlation: float = 0.0,
+    input_correlation: float = 1.0,
     chosen: np.ndarray | None = None,
 ) -> PreparedMatrix:
     """Factor the Hessian and fix the step exponents.
 
-    weights : float32 or float64[rows, columns], whose type stays; damping is relative to the mean of diag H;
-    fisher_floor and correlation as in row_coupling.py. chosen : int64[n], rows that are prepared in place of all, with
-    the steps that coupling to all gives them, but not to make up for each other
+    weights : float32 or float64[rows, columns], whose type stays; damping is relative to the mean of diag H, of whose
+    correlations the share input_correlation counts; fisher_floor and correlation as in row_coupling.py. chosen :
+    int64[n], rows that are prepared in place of all, with the steps that coupling to all gives them, but not to make up
+    for each other
     """
-    factor, order = _factored(statistics.hessian, damping)
+    factor, order = _factored(statistics, damping, input_correlation)
     fisher = floor_fisher(statistics.row_fisher, fisher_floor)
     if chosen is None:
         coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
@@ -188,9 +190,9 @@ def _in_column_steps(weights: np.ndarray, columns: np.ndarray, resolution: int) 
         yield some, np.abs(weights[some]) * inverse  # float64, whatever the weights are
 
 
-def _factored(hessian: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
+def _factored(statistics: MatrixStatistics, damping: float, correlation: float) -> tuple[np.ndarray, np.ndarray]:
     """L of the damped Hessian with its columns in processing order, and that order."""
-    hessian = damped(hessian, damping)
+    hessian = damped(statistics.hessian, damping, correlation, statistics.excess)
     order = np.argsort(-hessian.diagonal(), kind="stable")
     return np.linalg.cholesky(hessian[np.ix_(order, order)]), order
 
@@ -201,9 +203,9 @@ def _column_logs(factor: np.ndarray, order: np.ndarray) -> np.ndarray:
     return logs
 
 
-def column_log_steps(hessian: np.ndarray, damping: float) -> np.ndarray:
-    """float64[columns]: log2 of the rate-optimal steps of the columns that a Hessian belongs to, but for a constant."""
-    return _column_logs(*_factored(hessian, damping))
+def column_log_steps(statistics: MatrixStatistics, damping: float, input_correlation: float) -> np.ndarray:
+    """float64[columns]: log2 of the rate-optimal steps of the columns of a matrix, but for a constant."""
+    return _column_logs(*_factored(statistics, damping, input_correlation))
 
 
 def nearest_exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:

@@ -53,6 +53,7 @@ class GridQuantizer:
             damping=self.settings.damping,
             fisher_floor=self.settings.fisher_floor,
             correlation=self.settings.correlation,
+            input_correlation=self.settings.input_correlation,
             chosen=chosen,
         )
 

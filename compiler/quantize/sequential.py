@@ -109,7 +109,7 @@ def quantize_sequentially(
                 if walk.set_targets(index, statistics) and refine is not None:
                     refine(walk.current, sorted(walk.waiting))
                 known = statistics[weight]
-                real = replace(known, hessian=walk.drift.hessian_with(known), excess=None)
+                real = replace(known, hessian=walk.drift.hessian_with(known))
                 results[weight] = quantize(weight, walk.current[weight].double().cpu().numpy(), real)
                 walk.settle(weight, results[weight].weights)
     return results

@@ -9,6 +9,7 @@ the same ones. The last group is always walked again, so that the last matrix is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Protocol
 
 import numpy as np
@@ -91,8 +92,7 @@ def _encode_target(target: Target | None) -> dict[str, object] | None:
     if target is None:
         return None
     weights, known = target
-    sides = {"hessian": known.hessian, "row_fisher": known.row_fisher, "output_fisher": known.output_fisher}
-    return {"weights": weights, **sides}
+    return {"weights": weights, **{field.name: getattr(known, field.name) for field in fields(known)}}
 
 
 def _decode_target(state: Mapping | None) -> Target | None:

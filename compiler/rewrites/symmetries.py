@@ -26,6 +26,7 @@ from ...format.program.program import validate_program
 from ..model.model import Model
 from ..quantize.grid_matrix import column_log_steps
 from ..recipe import Recipe
+from ..settings import QuantizationSettings
 from ..statistics.calibration import Statistics
 from ..statistics.matrix_statistics import MatrixStatistics
 from .free_units import (
@@ -49,7 +50,7 @@ def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) ->
     units = [each for each in hidden + dimensions if not twins & {*each.makers, *each.gates, *each.biases, each.reader}]
     scales = find_scaled_outputs(model.program) if settings.output_scales else []
     scaled = absorb_scales(model, statistics, [each for each in scales if each.maker not in twins])
-    return sort_units(*scaled, units, recipe.quantization.damping)
+    return sort_units(*scaled, units, recipe.quantization)
 
 
 def equal_tensors(model: Model) -> set[int]:
@@ -69,7 +70,7 @@ def _sharing(indexes: Iterable[int], trait: Callable[[int], Hashable]) -> list[i
 
 
 def sort_units(
-    model: Model, statistics: Statistics, found: list[FreeUnits], damping: float
+    model: Model, statistics: Statistics, found: list[FreeUnits], settings: QuantizationSettings
 ) -> tuple[Model, Statistics]:
     """Model and statistics with units in the order of the steps of the columns that read them, the finest first.
 
@@ -80,7 +81,8 @@ def sort_units(
     matrices, vectors = copy(statistics.matrices), dict(statistics.vectors)
     for units in found:
         if matrices.keys() >= {*units.makers, *units.gates, units.reader} and _whole_biases(values, units):
-            steps = column_log_steps(matrices[units.reader].hessian, damping).reshape(units.heads, units.repeats, -1)
+            steps = column_log_steps(matrices[units.reader], settings.damping, settings.input_correlation)
+            steps = steps.reshape(units.heads, units.repeats, -1)
             _permute(values, matrices, vectors, units, np.argsort(steps[:, 0], axis=1, kind="stable"))
     tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
     return replace(model, tensors=tensors), replace(statistics, matrices=matrices, vectors=vectors)

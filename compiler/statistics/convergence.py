@@ -99,5 +99,5 @@ def step_change(before: dict[int, np.ndarray], after: dict[int, np.ndarray]) -> 
 def _log_steps(matrix: MatrixStatistics) -> np.ndarray:
     """float64[rows + columns]: log2 of sqrt(g) and of L_jj, columns in their own order."""
     fisher = floor_fisher(matrix.row_fisher, FISHER_FLOOR)
-    factor = np.linalg.cholesky(damped(matrix.hessian, DAMPING))
+    factor = np.linalg.cholesky(damped(matrix.hessian, DAMPING, excess=matrix.excess))
     return np.concatenate([0.5 * np.log2(fisher), np.log2(factor.diagonal())])

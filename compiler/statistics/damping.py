@@ -1,13 +1,20 @@
-"""Damping of a Hessian: a little is added to its diagonal, so that it can be factored."""
+"""Damping of a Hessian: its correlations count less, and a little is added to its diagonal, so that it has a factor."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def damped(hessian: np.ndarray, damping: float) -> np.ndarray:
-    """H + damping * mean(diag H) I, positive definite even when no input was ever seen."""
-    result = np.array(hessian, np.float64)
-    mean = float(result.diagonal().mean()) or 1.0
-    result[np.diag_indices(len(result))] += damping * mean
-    return result
+def damped(
+    hessian: np.ndarray, damping: float, correlation: float = 1.0, excess: np.ndarray | None = None
+) -> np.ndarray:
+    """H with a share of its correlations, and damping * mean(diag H) I: positive definite even when no input was seen.
+
+    excess : float64[columns, columns] of H, what outlying tokens weigh more: that counts in full, and makes no other
+        direction more uncertain
+    """
+    usual = np.asarray(hessian, np.float64) if excess is None else hessian - excess
+    diagonal = usual.diagonal()
+    result = correlation * usual
+    result[np.diag_indices(len(result))] = diagonal + damping * (float(diagonal.mean()) or 1.0)
+    return result if excess is None else result + excess

@@ -32,9 +32,9 @@ class NaiveQuantization:
     predicted_loss: float
 
 
-def damped_hessian(hessian: np.ndarray, damping: float) -> np.ndarray:
-    mean = np.trace(hessian) / len(hessian)
-    return hessian + damping * (mean if mean > 0 else 1.0) * np.eye(len(hessian))
+def damped_hessian(hessian: np.ndarray, damping: float, correlation: float = 1.0) -> np.ndarray:
+    mean, own = np.trace(hessian) / len(hessian), np.eye(len(hessian))
+    return hessian * (correlation + (1 - correlation) * own) + damping * (mean if mean > 0 else 1.0) * own
 
 
 def floored_fisher(fisher: np.ndarray, fisher_floor: float) -> np.ndarray:
@@ -80,8 +80,10 @@ def naive_quantize(
     fisher_floor: float,
     output_fisher: np.ndarray | None = None,
     correlation: float = 1.0,
+    input_correlation: float = 1.0,
 ) -> NaiveQuantization:
-    hessian, fisher = damped_hessian(hessian, damping), floored_fisher(fisher, fisher_floor)
+    hessian = damped_hessian(hessian, damping, input_correlation)
+    fisher = floored_fisher(fisher, fisher_floor)
     both = np.diag(fisher)
     if output_fisher is not None:
         both = np.where(np.eye(len(fisher)) > 0, both, output_fisher.astype(np.float64) * correlation)

@@ -133,8 +133,9 @@ def test_each_kind_wins_on_the_matrix_it_is_made_for(kind: str) -> None:
 def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
     weights, price, earlier = CASES[kind]
     made = unit(weights, price, earlier)
-    hessian = damped_hessian(made.statistics.hessian, QUANTIZER.settings.damping)
-    fisher = floored_fisher(made.statistics.row_fisher, QUANTIZER.settings.fisher_floor)
+    settings = QUANTIZER.settings
+    hessian = damped_hessian(made.statistics.hessian, settings.damping, settings.input_correlation)
+    fisher = floored_fisher(made.statistics.row_fisher, settings.fisher_floor)
     settings = KINDS[kind].settings(made)
     assert settings and len(set(settings)) == len(settings)
     for setting in settings:

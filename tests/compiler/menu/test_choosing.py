@@ -98,10 +98,13 @@ class Job:
         )
 
 
-def trials_of(model: Model) -> tuple[QuickTrials, Trial]:
-    """Plain grids under the recipe `everything`, and a trial at a price of about three bits a weight."""
+def trials_of(model: Model, **quantization: float) -> tuple[QuickTrials, Trial]:
+    """Plain grids under the recipe `everything` with other settings of them, and a trial at a price of about three bits
+    a weight.
+    """
     text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
     recipe = read_recipe("everything")
+    recipe = replace(recipe, quantization=replace(recipe.quantization, **quantization))
     with one_thread_each():
         statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **CALM)
         job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **CALM)
@@ -232,9 +235,12 @@ def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, caps
     assert told[1] == ", ".join(parts + finer)
 
 
-def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
-    """Against a source that only sees its own use: fewer bytes and loss together, at what a byte is worth."""
-    found, plain = outcome
+def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(made) -> None:
+    """Against a source that only sees its own use: fewer bytes and loss together, at what a byte is worth. Where
+    correlations of inputs count in full, so that what suits the inputs of one place does not suit those of another.
+    """
+    trials, plain = trials_of(made[0].model, input_correlation=1.0)
+    found = choose(trials, plain)
     made, menus = found.trials.representations, found.allocation.menus
     names = [tensor.name for tensor in found.trials.job.model.tensors]
     first, second = (names.index(f"blocks.{layer}.attn.c_v.weight") for layer in (0, 1))
@@ -285,7 +291,13 @@ def test_off_by_default_and_then_no_trace_in_the_recipe_digest(plain: CompileRes
     tables = default.to_toml().split("\n\n")
     counted = [t for t in tables if not t.startswith(("[choose-candidates]", "[bias-head]", "[sample-rows]"))]
     text = "\n\n".join(counted)
-    newer = "passes = 1.0\n", "labels = 0.0\n", "rare-rows = true\n", "tokens-an-input = 0\n"  # than the digest
+    newer = (  # than the digest
+        "passes = 1.0\n",
+        "labels = 0.0\n",
+        "rare-rows = true\n",
+        "tokens-an-input = 0\n",
+        "input-correlation = 0.85\n",
+    )
     for line in newer:  # each at its default
         assert line in text
         text = text.replace(line, "")

@@ -61,7 +61,7 @@ def step_of(grid: GridValues) -> np.ndarray:
 def loss_of(weights: np.ndarray, statistics: MatrixStatistics, values: np.ndarray, **options) -> float:
     """1/2 sum_o g_o e_o (H + damping) e_oᵀ."""
     options = OPTIONS | options
-    hessian = damped_hessian(statistics.hessian, options["damping"])
+    hessian = damped_hessian(statistics.hessian, options["damping"], options.get("input_correlation", 1.0))
     return second_order_loss(
         values.astype(np.float64) - weights, hessian, floored_fisher(statistics.row_fisher, options["fisher_floor"])
     )
@@ -86,11 +86,13 @@ def assert_equals_twin(weights: np.ndarray, statistics: MatrixStatistics, byte_p
     st.sampled_from([1e-4, 1e-3, 0.02]),
     st.integers(0, 3),
     st.floats(0, 0.95),
+    st.sampled_from([0.0, 0.6, 1.0]),
 )
 def test_codes_equal_the_twin(
-    rows: int, columns: int, seed: int, byte_price: float, resolution: int, correlation: float
+    rows: int, columns: int, seed: int, byte_price: float, resolution: int, correlation: float, believed: float
 ) -> None:
-    assert_equals_twin(*problem(rows, columns, seed, correlation), byte_price, resolution=resolution)
+    options = {"resolution": resolution, "input_correlation": believed}
+    assert_equals_twin(*problem(rows, columns, seed, correlation), byte_price, **options)
 
 
 @pytest.mark.parametrize("columns", [63, 64, 65, 150])
@@ -221,6 +223,12 @@ def test_damping() -> None:
     np.testing.assert_allclose(damped(hessian, 0.5), np.diag([2.0, 4.0]))
     np.testing.assert_allclose(damped(np.zeros((2, 2)), 0.5), 0.5 * np.eye(2))
     assert hessian.tolist() == [[1, 0], [0, 3]]
+
+
+def test_damping_takes_a_share_of_the_correlations_and_the_excess_whole() -> None:
+    usual, excess = np.array([[2.0, 1.0], [1.0, 4.0]]), np.array([[8.0, 6.0], [6.0, 9.0]])
+    np.testing.assert_allclose(damped(usual, 0.0, 0.75), [[2.0, 0.75], [0.75, 4.0]])
+    np.testing.assert_allclose(damped(usual + excess, 0.5, 0.75, excess), [[11.5, 6.75], [6.75, 14.5]])
 
 
 DEGENERATE = {

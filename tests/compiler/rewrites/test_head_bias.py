@@ -72,7 +72,7 @@ def test_the_mean_error_of_the_logits_vanishes(case) -> None:
     biased, known = with_bias(model, statistics)
     with one_thread_each():
         job = CompileJob(biased, known, sequences.ravel(), sequences[:0], RECIPE, {}, **CALM)
-        trial = QuickTrials(job, PlainGrids(biased, known, GridQuantizer(RECIPE.quantization), 1)).at(3e-2)
+        trial = QuickTrials(job, PlainGrids(biased, known, GridQuantizer(RECIPE.quantization), 1)).at(2e-2)
     arrays = decode_tensors(read_artifact(trial.data))
     head = biased.program.instructions[find_head(biased.program)]
     weights = [

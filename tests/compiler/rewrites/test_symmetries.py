@@ -51,7 +51,7 @@ from bytecap.runtime.interpreter import Interpreter
 pytestmark = pytest.mark.usefixtures("full_factors")
 
 SEQUENCES = random_sequences(24, 12, 16, seed=3)
-DAMPING = 0.003
+SETTINGS = QuantizationSettings()
 MODEL = golf_model(5, num_heads=4, num_kv_heads=2, xsa_last_n=1)
 
 
@@ -92,7 +92,7 @@ def test_scales_go_into_the_rows_that_they_scale(scales: list, absorbed: bool) -
 
 def exchanged(model: Model, statistics: Statistics, **switches: bool) -> tuple[Model, Statistics]:
     """The rewrite with these switches."""
-    settings = {"symmetries": SymmetrySettings(**switches), "quantization": QuantizationSettings(damping=DAMPING)}
+    settings = {"symmetries": SymmetrySettings(**switches), "quantization": SETTINGS}
     return exchange_symmetries(model, statistics, Recipe("test", **settings))
 
 
@@ -119,7 +119,8 @@ def test_sorting_changes_the_order_and_nothing_else() -> None:
     again = measured(sorted_model)
     units = find_hidden_units(MODEL.program) + find_value_dimensions(MODEL.program)
     for each in units:
-        steps = column_log_steps(found.matrices[each.reader].hessian, DAMPING).reshape(each.heads, each.repeats, -1)
+        steps = column_log_steps(found.matrices[each.reader], SETTINGS.damping, SETTINGS.input_correlation)
+        steps = steps.reshape(each.heads, each.repeats, -1)
         assert (np.diff(steps[:, 0]) > -1e-9).all() and steps[:, 0].std() > 0.01
         for i in (*each.makers, each.reader):
             assert not np.array_equal(sorted_model.tensors[i].values, MODEL.tensors[i].values)
@@ -225,7 +226,7 @@ def test_random_programs_do_not_see_exchanges(drawn: RandomProgram) -> None:
     assert len(dimensions) == attentions and len(hidden) + attentions >= 1
     scaled = find_scaled_outputs(model.program)
     assert len(scaled) == sum(isinstance(op, Scale) for op in model.program.instructions)
-    sorted_model, _ = sort_units(*absorb_scales(model, drawn_statistics(model), scaled), hidden + dimensions, DAMPING)
+    sorted_model, _ = sort_units(*absorb_scales(model, drawn_statistics(model), scaled), hidden + dimensions, SETTINGS)
     before, after = (
         Interpreter(m.program, [t.values for t in m.tensors]).logits(drawn.tokens) for m in (model, sorted_model)
     )

@@ -13,6 +13,7 @@ from bytecap.compiler.model.residual_streams import find_residuals
 from bytecap.compiler.model.structure import find_head, token_tables
 from bytecap.compiler.rewrites.free_units import find_hidden_units, find_scaled_outputs, find_value_dimensions
 from bytecap.compiler.rewrites.symmetries import absorb_scales, sort_units
+from bytecap.compiler.settings import QuantizationSettings
 from bytecap.compiler.statistics.calibration import Statistics
 from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 from bytecap.format.program.operations import Linear
@@ -86,7 +87,7 @@ def test_a_record_does_not_see_exchanges(name):
     widths = validate_program(model.program, [tensor.values.shape for tensor in model.tensors]).widths
     units = find_hidden_units(model.program, widths) + find_value_dimensions(model.program, widths)
     scaled = absorb_scales(model, drawn_statistics(model), find_scaled_outputs(model.program))
-    exchanged, _ = sort_units(*scaled, units, 0.01)
+    exchanged, _ = sort_units(*scaled, units, QuantizationSettings())
     tokens = some_tokens(record.vocabulary).numpy()
     before, after = (
         Interpreter(m.program, [tensor.values for tensor in m.tensors]).logits(tokens) for m in (model, exchanged)
