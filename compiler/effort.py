@@ -19,29 +19,29 @@ Options = Mapping[str, Mapping[str, bool | int | float]]
 # Tables and options as in a recipe file.
 EFFORTS: Mapping[int, Options] = {
     1: {
-        "calibrate": {"tokens": 16_384, TOKENS_AN_INPUT: 21},
+        "calibrate": {"tokens": 24_576, TOKENS_AN_INPUT: 32},
         "quantize-matrices": {"trellis-states": 8},
         "sample-rows": {"enabled": True},
-        "correct-drift": {"tokens": 16_384, TOKENS_AN_INPUT: 21},
+        "correct-drift": {"tokens": 32_768, TOKENS_AN_INPUT: 42},
         "distil": {"enabled": False},
         "land-on-cap": {"walks": 1},
     },
     2: {
-        "calibrate": {"tokens": 65_536, TOKENS_AN_INPUT: 21},
+        "calibrate": {"tokens": 65_536, TOKENS_AN_INPUT: 32},
         "sample-rows": {"enabled": True},
         "correct-drift": {"tokens": 32_768, TOKENS_AN_INPUT: 42},
         "distil": {"enabled": False},
         "land-on-cap": {"walks": 1},
     },
     3: {
-        "calibrate": {"tokens": 98_304, TOKENS_AN_INPUT: 21},
+        "calibrate": {"tokens": 98_304, TOKENS_AN_INPUT: 32},
         "sample-rows": {"enabled": True},
         "correct-drift": {"tokens": 49_152, TOKENS_AN_INPUT: 42},
         "distil": {"steps": 400, "final-steps": 40, "passes": 0.5},
         "land-on-cap": {"walks": 1},
     },
     4: {
-        "calibrate": {"tokens": 196_608, TOKENS_AN_INPUT: 21},
+        "calibrate": {"tokens": 196_608, TOKENS_AN_INPUT: 32},
         "sample-rows": {"enabled": True},
         "distil": {"steps": 600, "passes": 0.75},
         "land-on-cap": {"walks": 2},
