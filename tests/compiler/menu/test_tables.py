@@ -39,7 +39,7 @@ def test_rows_along_few_directions_become_factors_and_a_grid() -> None:
     model, random = model_with_table(0), np.random.default_rng(5)
     table = model.tensors[0].values
     shared = random.standard_normal((len(table), 2)) @ random.standard_normal((2, table.shape[1]))
-    values = (table + 16 * table.std() * shared).astype(np.float32)
+    values = (table + 8 * table.std() * shared).astype(np.float32)
     model = replace(model, tensors=(replace(model.tensors[0], values=values), *model.tensors[1:]))
     outcome = chosen(job_with(model, most_octaves=0.0))
     (offer,) = outcome.choices.values()
