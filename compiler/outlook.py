@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import torch
 
 from ..errors import CapError
 from ..format.program.tensor_names import role_of
@@ -37,7 +36,8 @@ from .rewrites.symmetries import exchange_symmetries
 from .scratch_file import ScratchFile
 from .settings import START_PRICE
 from .statistics.batch_pass import MeasuredProgram
-from .statistics.calibration import Statistics, calibration_sequences, measure_statistics, shrunk, told_share
+from .statistics.calibration import Statistics, calibration_sequences, measure_statistics, told_share
+from .statistics.damping import shrunk
 from .statistics.matrix_statistics import MatrixStatistics, MatrixTable
 
 PROBE_FLOPS = 1.5e11  # of the passes that stand for a calibration
@@ -193,7 +193,7 @@ def _believed(measured: MatrixStatistics, tokens: int) -> MatrixStatistics:
     0.99, 0.78 and 1.03 of what a calibration predicts, instead of 0.21, 0.20 and 0.07.
     """
     share = told_share(tokens, len(measured.hessian), TOKENS_AN_INPUT)
-    return replace(measured, hessian=shrunk(torch.from_numpy(measured.hessian), share).numpy())
+    return replace(measured, hessian=shrunk(measured.hessian, share))
 
 
 def _leaving_order(recipe: Recipe) -> Recipe:

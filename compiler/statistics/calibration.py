@@ -25,6 +25,7 @@ from ..tile_products import rounded_products
 from ..workers import iterate_jobs, threads_for
 from .batch_pass import BatchPass, MeasuredProgram
 from .calibration_progress import RememberedCalibration
+from .damping import shrunk
 from .guessing import Guessing
 from .matrix_statistics import MatrixStatistics, MatrixTable
 from .running_sums import RunningSums
@@ -148,13 +149,6 @@ def told_share(tokens: int, unknowns: int, tokens_an_unknown: float = TOKENS_AN_
     return tokens / (tokens + tokens_an_unknown * unknowns)
 
 
-def shrunk(moment: torch.Tensor, share: float) -> torch.Tensor:
-    """A sampled second moment with so much of its correlations: few tokens tell little of many rows or inputs."""
-    result = moment * share
-    result.diagonal().copy_(moment.diagonal())
-    return result
-
-
 def _summarize(
     measured: MeasuredProgram,
     sums: RunningSums,
@@ -207,7 +201,8 @@ class _Summary:
         if ("output_fisher", tensor) in sums:
             found = sums.load(("output_fisher", tensor))
             fisher = found.diagonal() / tokens
-            both = shrunk(found / tokens, told_share(tokens, len(found))) if self.correlations else None
+            share = told_share(tokens, len(found))
+            both = shrunk((found / tokens).numpy(), share) if self.correlations else None
         if ("fisher", tensor) in sums:
             fisher, both = fisher + sums.load(("fisher", tensor)) / tokens, None
         if (
@@ -217,7 +212,7 @@ class _Summary:
             lookups = sums.load(("lookup_fisher", tensor)) / tokens
             fisher = fisher + lookups / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
             both = None
-        found = _finite(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
+        found = _finite(moment.numpy(), fisher.numpy(), None if both is None else both.astype(np.float32))
         return found if excess is None else replace(found, excess=excess.numpy())
 
     def _table(self, tensor: int) -> MatrixStatistics:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 
+def shrunk(moment: np.ndarray, share: float) -> np.ndarray:
+    """A second moment with so much of its correlations, its diagonal as it was."""
+    result = moment * share
+    np.fill_diagonal(result, moment.diagonal())
+    return result
+
+
 def damped(
     hessian: np.ndarray, damping: float, correlation: float = 1.0, excess: np.ndarray | None = None
 ) -> np.ndarray:
@@ -14,7 +21,6 @@ def damped(
         direction more uncertain
     """
     usual = np.asarray(hessian, np.float64) if excess is None else hessian - excess
-    diagonal = usual.diagonal()
-    result = correlation * usual
-    result[np.diag_indices(len(result))] = diagonal + damping * (float(diagonal.mean()) or 1.0)
+    result = shrunk(usual, correlation)
+    result[np.diag_indices(len(result))] += damping * (float(usual.diagonal().mean()) or 1.0)
     return result if excess is None else result + excess
