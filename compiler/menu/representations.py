@@ -44,7 +44,7 @@ class ChosenRepresentations:
         """
         results: dict[int, Quantized] = dict(self.plain.fit(byte_price, set(indexes) - self.choices.keys()))
         chosen = [i for i in self.choices if i in indexes]
-        alone = [i for i in chosen if self.choices[i].kind != ALIAS]
+        alone = [i for i in chosen if not self.takes_values(i)]
         fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.units.job.threads)
         results |= dict(zip(alone, fitted, strict=True))
         for index in sorted(i for i in chosen if i not in results):
@@ -61,6 +61,10 @@ class ChosenRepresentations:
         earlier = self.units.earlier(index, decided)
         wanted = target if self.choices[index].fits_target else None
         return lambda byte_price: self._fit(index, byte_price, earlier, wanted, statistics)
+
+    def takes_values(self, index: int) -> bool:
+        """Whether a matrix takes values of an earlier one."""
+        return index in self.choices and self.choices[index].kind == ALIAS
 
     def follows_price(self, index: int) -> bool:
         """Whether the bytes of a matrix move with the byte price."""

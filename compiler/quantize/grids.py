@@ -131,6 +131,10 @@ class PlainGrids:
         prepared = self.quantizer.prepare(target, statistics)
         return lambda byte_price: self.quantizer.quantize(prepared, byte_price)
 
+    def takes_values(self, index: int) -> bool:
+        """No grid does."""
+        return False
+
     def follows_price(self, index: int) -> bool:
         """Every grid does."""
         return True

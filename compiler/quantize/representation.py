@@ -67,5 +67,8 @@ class Representations(Protocol):
         decided : float32 weights of the matrices that have been quantized before it
         """
 
+    def takes_values(self, index: int) -> bool:
+        """Whether a matrix takes values of another, which has to be decided before it."""
+
     def follows_price(self, index: int) -> bool:
         """Whether the bytes of a matrix move with the byte price, as those of a grid do."""

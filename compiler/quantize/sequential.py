@@ -8,7 +8,7 @@ WaterSIC, arXiv:2603.04956), both as far as the tokens of the walk tell them (dr
 writes into a residual stream also makes up for the error that the stream has by then
 (residual_streams.py). Then both models go on through it. Layers that share an input register share its
 measurements; once their targets stand in for them, a caller may refine all weights that are still
-float, and what it makes of the targets is quantized.
+float, and what it makes of the targets is quantized, all of them side by side.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from .representation import Quantized
 
 WALK_FLOATS = 1 << 28  # of activations of one model that a walk may hold: 1.1 GB
 
-QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], Quantized]
+Target = tuple[np.ndarray, MatrixStatistics]  # float64 weights wanted, and statistics with the real inputs' Hessian
+QuantizeTargets = Callable[[Mapping[int, Target]], Mapping[int, Quantized]]
 Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
 
@@ -79,7 +80,7 @@ def walk_widths(program: Program, shapes: ProgramShapes) -> tuple[int, int]:
 def quantize_sequentially(
     walk: Walk,
     statistics: Mapping[int, MatrixStatistics],
-    quantize: QuantizeTarget,
+    quantize: QuantizeTargets,
     *,
     refine: Refine | None = None,
     bookmark: Bookmark | None = None,
@@ -87,10 +88,10 @@ def quantize_sequentially(
     """Quantize every linear weight that is not decided yet, in program order.
 
     walk : at its first step
-    quantize : (tensor index, float64 target, statistics with the Hessian of the real inputs) -> the matrix quantized
-    refine : called before each group of weights that share an input with the current tensors, float
-        (this group's: their targets) and quantized, and the indexes of the weights that are still
-        float, whose tensors it may replace
+    quantize : targets of weights that share an input, by tensor index -> these matrices quantized
+    refine : called before each such group with the current tensors, float (this group's: their
+        targets) and quantized, and the indexes of the weights that are still float, whose tensors it
+        may replace
     bookmark : where a walk over the same has come to before, and where this one leaves how far it is
 
     Deterministic whatever the threads: batches are summed in order.
@@ -100,18 +101,17 @@ def quantize_sequentially(
         results |= bookmark.open(walk)
     with torch.no_grad():
         for index in range(walk.length):
-            weight = walk.uses.get(index)
-            if weight in walk.waiting:
-                if walk.is_new_input(index):  # others wait, so that what only they make is not held of every batch
-                    walk.advance_to(index)
-                    if bookmark is not None:
-                        bookmark.leave(walk, results)
-                if walk.set_targets(index, statistics) and refine is not None:
-                    refine(walk.current, sorted(walk.waiting))
-                known = statistics[weight]
-                real = replace(known, hessian=walk.drift.hessian_with(known))
-                results[weight] = quantize(weight, walk.current[weight].double().cpu().numpy(), real)
-                walk.settle(weight, results[weight].weights)
+            if walk.uses.get(index) not in walk.waiting:
+                continue
+            walk.advance_to(index)
+            if bookmark is not None:
+                bookmark.leave(walk, results)
+            walk.set_targets(index, statistics)
+            if refine is not None:
+                refine(walk.current, sorted(walk.waiting))
+            for weight, made in quantize(walk.targets(index, statistics)).items():
+                results[weight] = made
+                walk.settle(weight, made.weights)
     return results
 
 
@@ -168,7 +168,6 @@ class Walk:
         self.drift: Drift | None = None
         self._streams, self._attended = find_residuals(model.program), attended(model.program)
         self._corrected: set[int] = set()
-        self._source = -1
 
     def _placed(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -198,17 +197,11 @@ class Walk:
         """Registers that layers read which are still to be quantized."""
         return len({self.program.instructions[k].x for k, weight in self.uses.items() if weight in self.waiting})
 
-    def is_new_input(self, index: int) -> bool:
-        """Whether layer `index` reads another register than the layer whose targets were set last."""
-        return self.program.instructions[index].x != self._source
-
-    def set_targets(self, index: int, statistics: Mapping[int, MatrixStatistics]) -> bool:
-        """Correct the targets of all layers that read the input of layer `index`; False when that has
-        been done already.
+    def set_targets(self, index: int, statistics: Mapping[int, MatrixStatistics]) -> None:
+        """Measure the input of layer `index`, and correct the targets of all layers that read it, unless that has been
+        done already.
         """
-        if not self.is_new_input(index):
-            return False
-        self._source = source = self.program.instructions[index].x
+        source = self.program.instructions[index].x
         group = {
             weight: k
             for k, weight in self.uses.items()
@@ -224,7 +217,20 @@ class Walk:
             change = correction * self.drift.of_weight(values, excess) + residual * self.drift.of_stream(k)
             self.current[weight] = self.current[weight] + self._placed(change.astype(np.float32))
         self._corrected.update(group)
-        return True
+
+    def targets(self, index: int, statistics: Mapping[int, MatrixStatistics]) -> dict[int, Target]:
+        """Of the layers that come next: `index` and, until one reads another input, those that read the same."""
+        found, source = dict[int, Target](), self.program.instructions[index].x
+        for k in range(index, self.length):
+            weight = self.uses.get(k)
+            if weight not in self.waiting:
+                continue
+            if self.program.instructions[k].x != source:
+                break
+            known = statistics[weight]
+            real = replace(known, hessian=self.drift.hessian_with(known))
+            found[weight] = self.current[weight].double().cpu().numpy(), real
+        return found
 
     def settle(self, weight: int, values: np.ndarray) -> None:
         """A weight is quantized: the second model has these values from here on."""

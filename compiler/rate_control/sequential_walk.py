@@ -1,8 +1,8 @@
 """One sequential walk through the program that spends a budget: a price for every matrix, and the last one open.
 
-Strategy: quantize/sequential.py brings one target after the other; `SequentialWalk` prices it
-(price_schedule.py), quantizes it and keeps the accounts. The last matrix stays open: requantizing it
-alone is cheap, and closes the gap to the last bytes (land_walks.py).
+Strategy: quantize/sequential.py brings the targets of one group after the other; `SequentialWalk` prices
+it (price_schedule.py), quantizes its matrices side by side and keeps the accounts. The last matrix stays
+open: requantizing it alone is cheap, and closes the gap to the last bytes (land_walks.py).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ..quantize.distillation import Distiller, make_distiller
 from ..quantize.grid_matrix import zero_matrices
 from ..quantize.refiner import Refiner, all_updates, tune_vectors
 from ..quantize.representation import FitAt, Quantized, Representations
-from ..quantize.sequential import Walk, group_starts, quantize_sequentially, walk_sequences
+from ..quantize.sequential import Target, Walk, group_starts, quantize_sequentially, walk_sequences
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
 from ..scratch_file import ScratchFile
-from ..statistics.matrix_statistics import MatrixStatistics
+from ..workers import run_jobs
 from .artifacts import make_draft
 from .landing import Draft
 from .price_schedule import PriceSchedule
@@ -35,8 +35,6 @@ from .walk_bookmark import WalkBookmark, memory_of_walk
 from .walk_plan import WalkPlan
 
 SAME_PRICE = 1e-12  # relative: a price that a search has taken the logarithm of
-
-Target = tuple[np.ndarray, MatrixStatistics]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +134,9 @@ class SequentialWalk:
         refiner = self._refiner(distiller)
         memory = memory_of_walk(job.memory, self.plan, distilled, self._how)
 
-        def quantize(*given) -> Quantized:
+        def quantize(targets: Mapping[int, Target]) -> dict[int, Quantized]:
             with nullcontext() if distiller is None else distiller.looking_ahead():
-                return self._quantize(*given, progress)
+                return self._quantize(targets, progress)
 
         walked = quantize_sequentially(
             self._walk(),
@@ -165,16 +163,29 @@ class SequentialWalk:
         damping = job.recipe.quantization.damping
         return Walk(job.model, decided, sequences, settings, damping, job.threads, job.device)
 
-    def _quantize(self, index: int, target: np.ndarray, real: MatrixStatistics, progress: StageProgress) -> Quantized:
-        """The next matrix, at the price that the accounts allow it."""
-        kept_target = (target.astype(np.float32), real) if self.keep_targets else None
-        with naming_tensor(self.job.model.tensors[index].name):
-            fit_at = self.representations.prepare(index, target, real, self.decided)
-            self.open = OpenMatrix(index, self.schedule.price(), fit_at)
-            result = fit_at(self.open.byte_price)
-            self.settle(index, result, result.bytes, self.open.byte_price, kept_target)
-        progress(len(self.settled), len(self.schedule.planned))
-        return result
+    def _quantize(self, targets: Mapping[int, Target], progress: StageProgress) -> dict[int, Quantized]:
+        """The next matrices, which share an input, at the price that the accounts allow them: side by side, but for
+        those that take values of others.
+        """
+        price, found = self.schedule.price(), dict[int, tuple[FitAt, Quantized]]()
+
+        def fit(index: int) -> tuple[FitAt, Quantized, int]:
+            with naming_tensor(self.job.model.tensors[index].name):
+                fit_at = self.representations.prepare(index, *targets[index], self.decided)
+                result = fit_at(price)
+                return fit_at, result, result.bytes
+
+        taking = [index for index in targets if self.representations.takes_values(index)]
+        for some in ([index for index in targets if index not in taking], *([index] for index in taking)):
+            for index, (fit_at, result, size) in zip(some, run_jobs(fit, some, self.job.threads), strict=True):
+                target, real = targets[index]
+                kept_target = (target.astype(np.float32), real) if self.keep_targets else None
+                self.settle(index, result, size, price, kept_target)
+                found[index] = fit_at, result
+            progress(len(self.settled), len(self.schedule.planned))
+        *_, last = targets
+        self.open = OpenMatrix(last, price, found[last][0])
+        return {index: result for index, (_, result) in found.items()}
 
     def settle(self, index: int, result: Quantized, n_bytes: int, byte_price: float, target: Target | None) -> None:
         """Enter a matrix into the accounts: what it takes, at which price, and what it was quantized against where that

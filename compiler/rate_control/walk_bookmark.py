@@ -16,7 +16,7 @@ import numpy as np
 
 from ..quantize.refiner import Refiner
 from ..quantize.representation import Quantized
-from ..quantize.sequential import Walk
+from ..quantize.sequential import Target, Walk
 from ..quantize.stored_quantized import decode_quantized, encode_quantized
 from ..resume.work_folder import Memory
 from ..statistics.matrix_statistics import MatrixStatistics
@@ -30,9 +30,6 @@ def memory_of_walk(memory: Memory, plan: WalkPlan, *how: object) -> Memory:
     errors = {index: plan.error(index) for index in plan.sizes}
     kept = {index: quantized.weights for index, quantized in plan.kept.items()}
     return memory.bound_to(plan.byte_price, plan.size, plan.sizes, errors, kept, how)
-
-
-Target = tuple[np.ndarray, MatrixStatistics]
 
 
 class Accounts(Protocol):

@@ -34,6 +34,11 @@ def quantizer(byte_price: float):
     return quantize
 
 
+def one_after_the_other(quantize):
+    """What quantizes a group by what quantizes (tensor, target, statistics)."""
+    return lambda targets: {index: quantize(index, *given) for index, given in targets.items()}
+
+
 def sequentially(
     of: Model,
     statistics: Statistics,
@@ -55,7 +60,7 @@ def sequentially(
     fixed = {0: of.tensors[0].values} if fixed is None else fixed
     settings = SequentialSettings(correction=correction, residual=residual, batch_sequences=3)
     walk = Walk(of, fixed, sequences, settings, DAMPING, threads)
-    return quantize_sequentially(walk, statistics.matrices, recording), asked
+    return quantize_sequentially(walk, statistics.matrices, one_after_the_other(recording)), asked
 
 
 def with_weights(of: Model, weights: dict[int, np.ndarray]) -> Model:

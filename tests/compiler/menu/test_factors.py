@@ -134,12 +134,12 @@ def test_nothing_is_imported_or_offered_where_the_recipe_wants_none() -> None:
 
 @pytest.mark.parametrize("sampled", [False, True])
 def test_a_compile_stores_factors_and_says_so(sampled: bool) -> None:
-    """With whole trials and with samples of rows: in as many bytes, less loss. Under three caps together, since one
+    """With whole trials and with samples of rows: in as many bytes, less loss. Under nine caps together, since one
     walk of so small a model differs from another by more than factors are worth.
     """
     job, ratios = factored_job(0.0), []
     samples = replace(job.recipe.row_sample, enabled=sampled)
-    for budget in (9_000, 10_000, 11_000):
+    for budget in (9_000, 9_300, 9_600, 10_000, 10_300, 10_600, 11_000, 11_500, 12_000):
         errors = []
         for wanted in (False, True):
             settings = replace(job.recipe.factors, enabled=wanted)
@@ -154,4 +154,4 @@ def test_a_compile_stores_factors_and_says_so(sampled: bool) -> None:
             told = [] if landed.candidates is None else [row["name"] for row in landed.candidates["chosen"]]
             assert (terms[NAME], told) == (("low-rank", [NAME]) if wanted else ("grid", []))
         ratios.append(errors[1] / errors[0])
-    assert np.prod(ratios) < 0.8
+    assert np.exp(np.mean(np.log(ratios))) < 0.92

@@ -8,7 +8,7 @@ import torch
 from naive_fisher import naive_hessians, run
 from naive_quantization import damped_hessian
 from second_order import measured
-from sequential_walk import DAMPING, SEQUENCES, model, quantizer, sequentially, with_weights
+from sequential_walk import DAMPING, SEQUENCES, model, one_after_the_other, quantizer, sequentially, with_weights
 from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
@@ -191,7 +191,7 @@ def test_a_walk_holds_as_much_as_it_is_said_to() -> None:
 
     statistics, settings = measured(model(), SEQUENCES), SequentialSettings(batch_sequences=3)
     walk = Watched(model(), {0: model().tensors[0].values}, SEQUENCES, settings, DAMPING, 1)
-    quantize_sequentially(walk, statistics.matrices, quantizer(0.01))
+    quantize_sequentially(walk, statistics.matrices, one_after_the_other(quantizer(0.01)))
     shapes = validate_program(model().program, [t.values.shape for t in model().tensors], DEFAULT_LIMITS)
     assert (max(held), max(on_the_way)) == walk_widths(model().program, shapes)
     assert max(held) < max(on_the_way)
