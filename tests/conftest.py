@@ -48,7 +48,11 @@ def small_job(tmp_path_factory):
 
 @pytest.fixture
 def full_factors(monkeypatch):
-    """Products as on a processor without tiles, for what is held against formulas to more digits than these keep."""
+    """Calibration and walks without rounded factors, for what is held to formulas with more digits than these keep."""
     from bytecap.compiler import tile_products
+    from bytecap.compiler.quantize import sequential
+    from bytecap.compiler.statistics import calibration
 
     monkeypatch.setattr(tile_products, "has_tiles", lambda: False)
+    for module in (calibration, sequential):
+        monkeypatch.setattr(module, "has_half_products", lambda device: False)

@@ -1,10 +1,11 @@
-"""Products of matrices in bfloat16, for gradients of tuning: about twice as fast where the processor has them.
+"""Products of matrices in bfloat16, for tuning and calibration: about twice as fast where the processor has them.
 
 Strategy: both factors are rounded to 8 significant bits, the processor adds in float32, and the result is rounded once
 more. Next to the errors of quantized weights, which tuning is to make up for, that is little: on a trained model it
-adds some 4 % to the variance that a gradient has from its choice of text (docs/decisions/distillation.md). Rounded
-logits would add more, so the head multiplies in float32 on the way there. Where the processor lacks the
-instructions, or where they are pinned for a reproducible compile, products stay float32.
+adds some 4 % to the variance that a gradient has from its choice of text (docs/decisions/distillation.md), and less to
+second moments, which vary more from text to text. Rounded logits would add more, so the head multiplies in float32 on
+the way there. Where the processor lacks the instructions, or where they are pinned for a reproducible compile, products
+stay float32.
 """
 
 from __future__ import annotations
@@ -15,10 +16,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...format.program.program import Program
 from .float_products import linear
 from .half_attention import LONGEST, HalfAttention
 from .half_kernels import HALF
-from .pass_context import EXACT
+from .pass_context import EXACT, Arithmetic
+from .structure import find_head
+
+
+def arithmetic_for(program: Program, half: bool) -> Arithmetic:
+    """Products in bfloat16, but for those of the head on the way there; exact ones where not `half`."""
+    if not half:
+        return EXACT
+    head = find_head(program)
+    return HalfProducts(() if head is None else [program.instructions[head].weight])
 
 
 class HalfProducts:

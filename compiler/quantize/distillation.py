@@ -25,7 +25,7 @@ from ...format.program.roles import find_head
 from ..allocator import freed_memory_given_back
 from ..instruction_sets import has_half_products
 from ..job import CompileJob
-from ..model.half_products import HalfProducts
+from ..model.half_products import arithmetic_for
 from ..model.logit_parts import (
     Loss,
     before_logits,
@@ -38,7 +38,7 @@ from ..model.logit_parts import (
     split_positions,
 )
 from ..model.model import Model
-from ..model.pass_context import EXACT, Arithmetic
+from ..model.pass_context import Arithmetic
 from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..scratch_file import ScratchFile
 from ..workers import iterate_jobs, run_jobs, threads_for
@@ -74,7 +74,7 @@ class Distiller:
     half: bool = False
     scratch: ScratchFile | None = None
     labels: float = 0.0
-    _arithmetic: Arithmetic = field(init=False, default=EXACT)
+    _arithmetic: Arithmetic = field(init=False)
     _cap: float | None = field(init=False)
     _tensors: dict[int, torch.Tensor] = field(init=False)
     _teacher: Teacher = field(init=False)
@@ -87,9 +87,7 @@ class Distiller:
     def __post_init__(self) -> None:
         self._tensors = {i: torch.from_numpy(t.values).to(self.device) for i, t in enumerate(self.model.tensors)}
         self._cap = cap_behind_head(self.model.program)
-        if self.half:
-            head = find_head(self.model.program)
-            self._arithmetic = HalfProducts(() if head is None else [self.model.program.instructions[head].weight])
+        self._arithmetic = arithmetic_for(self.model.program, self.half)
         executor = TorchExecutor(self.model.program, self._tensors, arithmetic=self._arithmetic)
         self._teacher = Teacher(executor, self.training, self.device, self.scratch)
 

@@ -1,11 +1,12 @@
 """What the inputs of a layer have become in a model that is quantized up to it, as far as the text of a walk tells.
 
-Strategy: H' = E[x' x'ᵀ] and C = E[x x'ᵀ] are sums over the tokens of a walk, of which there are fewer than calibration
-had, and at low efforts few for each of thousands of inputs. So nothing is taken from them beyond the share that they
-tell. A correction is shrunk by it, since a regression on few tokens fits what is chance; and how inputs go together is
-told for the rest by the calibration's moment of the float model, scaled by what has become of each input's mean square.
-That is a ratio of both models on the same tokens, most of whose chance cancels: mean squares of H' themselves lose an
-eighth to two fifths of the gain.
+Strategy: H' = E[x' x'ᵀ] and D = E[(x - x') x'ᵀ] are sums over the tokens of a walk, of which there are fewer than
+calibration had, and at low efforts few for each of thousands of inputs. So nothing is taken from them beyond the share
+that they tell. A correction is shrunk by it, since a regression on few tokens fits what is chance; and how inputs go
+together is told for the rest by the calibration's moment of the float model, scaled by what has become of each input's
+mean square. That is a ratio of both models on the same tokens, most of whose chance cancels: mean squares of H'
+themselves lose an eighth to two fifths of the gain. D is made of differences token by token, so that its factors may be
+rounded; a difference of two moments would be lost in what these are rounded by.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from functools import partial
 
 import numpy as np
 
+from ..model.half_kernels import HALF
 from ..model.residual_streams import Residual
 from ..model.torch_executor import Forward
-from ..statistics.batch_pass import second_moment
+from ..statistics.batch_pass import moment_with, second_moment
 from ..statistics.calibration import told_share
 from ..statistics.damping import damped
 from ..statistics.matrix_statistics import MatrixStatistics
@@ -46,7 +48,7 @@ class Drift:
     """What the inputs x of a register have become in the quantized model (x'), and the streams beside
     the layers that read it.
 
-    hessian, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
+    hessian, change : float64[width, width]   H' = E[x' x'ᵀ] and D = E[(x - x') x'ᵀ]
     squares : float64[width]   E[x²]
     streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output,
         less where few tokens tell it
@@ -55,19 +57,19 @@ class Drift:
     """
 
     hessian: np.ndarray
-    cross: np.ndarray
+    change: np.ndarray
     squares: np.ndarray
     streams: Mapping[int, np.ndarray]
     solid: np.ndarray
     told: float
 
     def of_weight(self, weights: np.ndarray, excess: np.ndarray | None = None) -> np.ndarray:
-        """W (C - H') (H' + d I)^-1, what brings W x' nearest to W x, as far as it is told.
+        """W D (H' + d I)^-1, what brings W x' nearest to W x, as far as it is told.
 
         excess : what tokens weigh more (outlying_tokens.py), the same in both models: it counts in the inverse only
         """
         solid = self.solid if excess is None else self.solid + excess
-        change = np.linalg.solve(solid, (self.cross - self.hessian).T @ weights.astype(np.float64).T).T
+        change = np.linalg.solve(solid, self.change.T @ weights.astype(np.float64).T).T
         return self.told * change
 
     def of_stream(self, layer: int) -> np.ndarray | float:
@@ -87,30 +89,38 @@ class Drift:
 
 
 def measure_drift(
-    batches: Sequence[WalkedBatch], source: int, streams: Mapping[int, Residual], damping: float, threads: int
+    batches: Sequence[WalkedBatch],
+    source: int,
+    streams: Mapping[int, Residual],
+    damping: float,
+    threads: int,
+    half: bool = False,
 ) -> Drift:
-    """Second moments of a register and of the streams beside the layers that read it, over all batches."""
+    """Second moments of a register and of the streams beside the layers that read it, over all batches.
+
+    half : those with differences of factors in bfloat16
+    """
 
     def measure(batch: WalkedBatch) -> list:
         before, now = batch.float_forward.registers, batch.quantized_forward.registers
         x, real = before[source], now[source]
-        errors = [before[s.register] - now[s.register] for s in streams.values()]
+        factor = real.to(HALF) if half else real
+        registers = (source, *(stream.register for stream in streams.values()))
         return [
             x.shape[0] * x.shape[1],
             second_moment(real).double(),
-            second_moment(x, real).double(),
             x.square().sum((0, 1)).double(),
-            *(second_moment(e, real).double() for e in errors),
+            *(moment_with((before[k] - now[k]).to(factor.dtype), factor).double() for k in registers),
         ]
 
     total: list = [0] * (4 + len(streams))
     # summed as they come: all at once would take more than the activations
     for part in iterate_jobs(measure, batches, threads):
         total = [before + value for before, value in zip(total, part, strict=True)]
-    hessian, cross, squares, *errors = ((value / total[0]).cpu().numpy() for value in total[1:])
+    hessian, squares, change, *errors = ((value / total[0]).cpu().numpy() for value in total[1:])
     gained, of_streams = {}, told_share(total[0], len(hessian))
     for (layer, stream), error in zip(streams.items(), errors, strict=True):
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
         gained[layer] = of_streams * error * (gain if isinstance(gain, float) else gain.double().cpu().numpy()[:, None])
     told = told_share(total[0], len(hessian), TOKENS_AN_INPUT)
-    return Drift(hessian, cross, squares, gained, damped(hessian, damping), told)
+    return Drift(hessian, change, squares, gained, damped(hessian, damping), told)

@@ -2,7 +2,7 @@
 
 Strategy: walk the program once, instruction by instruction, holding for every calibration batch the
 registers of the float model (x) and of the model quantized so far (x'). On reaching a linear layer, H'
-= E[x' x'ᵀ] and C = E[x x'ᵀ] say what its inputs have become: the best float weights for them, W C
+= E[x' x'ᵀ] and E[x x'ᵀ] say what its inputs have become: the best float weights for them, W E[x x'ᵀ]
 H'^-1, are the target, and H' weighs the error (the drift correction of Qronos, arXiv:2505.11695, and
 WaterSIC, arXiv:2603.04956), both as far as the tokens of the walk tell them (drift.py). A layer that
 writes into a residual stream also makes up for the error that the stream has by then
@@ -25,6 +25,7 @@ import torch
 from ...format.container.limits import DEFAULT_LIMITS
 from ...format.program.operations import Linear
 from ...format.program.program import Program, ProgramShapes, validate_program
+from ..instruction_sets import has_half_products
 from ..model.attention_heads import attended
 from ..model.model import Model
 from ..model.residual_streams import find_residuals
@@ -168,6 +169,7 @@ class Walk:
         self.drift: Drift | None = None
         self._streams, self._attended = find_residuals(model.program), attended(model.program)
         self._corrected: set[int] = set()
+        self._half = has_half_products(device)
 
     def _placed(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -208,7 +210,7 @@ class Walk:
             if weight in self.waiting - self._corrected and self.program.instructions[k].x == source
         }
         beside = {k: self._streams[k] for k in group.values() if k in self._streams and self.settings.residual}
-        self.drift = measure_drift(self.batches, source, beside, self.damping, self.threads)
+        self.drift = measure_drift(self.batches, source, beside, self.damping, self.threads, self._half)
         correction, residual = self.settings.correction, self.settings.residual
         for weight, k in group.items():
             values = self.tensors[weight].cpu().numpy()

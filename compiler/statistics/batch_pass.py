@@ -20,6 +20,7 @@ from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
 from ..model.attention_heads import attended
 from ..model.float_products import linear
+from ..model.half_products import arithmetic_for
 from ..model.logit_parts import (
     Loss,
     before_logits,
@@ -41,14 +42,17 @@ Lookup = Embed | HashEmbed | PositionEmbed
 MOMENT_PART = 1024  # rows of a second moment that are made at once
 
 
-def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """float32[width, width] sum over all positions of x yᵀ (y = x when not given), for activations [..., width].
+def moment_with(x: Tensor, y: Tensor) -> Tensor:
+    """[width of x, width of y] sum over all positions of x yᵀ, for activations [..., width] of one type."""
+    return linear(x.flatten(0, -2).T, y.flatten(0, -2).T)
 
-    A batch is short enough for that. With itself numpy's product is made one half only, which torch's is not.
+
+def second_moment(x: Tensor) -> Tensor:
+    """float32[width, width] sum over all positions of x xᵀ, for activations [..., width].
+
+    A batch is short enough for that. Numpy's product with itself is made one half only, which torch's is not.
     """
     x = x.flatten(0, -2)
-    if y is not None:
-        return linear(x.T, y.flatten(0, -2).T)
     if x.device.type != "cpu":
         return x.T @ x
     values = x.numpy()
@@ -126,12 +130,17 @@ class MeasuredProgram:
 
 @dataclass(slots=True)
 class BatchPass:
-    """One batch on its way; number : its place among the batches, in whose order `sums` adds up."""
+    """One batch on its way.
+
+    number : its place among the batches, in whose order `sums` adds up; half : pass through the model with products in
+        bfloat16. Second moments are float32 all the same: a rounded one may have negative eigenvalues
+    """
 
     measured: MeasuredProgram
     tensors: Mapping[int, Tensor]
     sums: RunningSums
     number: int
+    half: bool = False
     _parts: dict[tuple[str, int], dict[int, Tensor]] = field(default_factory=dict)  # of weights used several times
     _kept: dict[int, Tensor] = field(default_factory=dict)  # registers that gradients are taken at
     _attended: dict[int, Tensor] = field(default_factory=dict)  # registers that `attended` reads, [positions, width]
@@ -148,7 +157,8 @@ class BatchPass:
         """Forward and backward; gradients are of sums over tokens that are drawn apart, so squares add up over them."""
         measured = self.measured
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
-        forward = Forward(TorchExecutor(measured.program, leaves), tokens)
+        executor = TorchExecutor(measured.program, leaves, arithmetic=arithmetic_for(measured.program, self.half))
+        forward = Forward(executor, tokens)
         forward.advance_to(measured.stop, self._register)
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
         fisher: list[Tensor] = []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from bytecap.compiler.quantize.drift import Drift
+from bytecap.compiler.model.residual_streams import Residual
+from bytecap.compiler.quantize.drift import Drift, WalkedBatch, measure_drift
 from bytecap.compiler.statistics.calibration import told_share
 from bytecap.compiler.statistics.matrix_statistics import MatrixStatistics
 
@@ -29,7 +32,7 @@ def inputs(seed: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
 def drift_of(seed: int, tokens: int, told: float) -> Drift:
     x, real = inputs(seed, tokens)
     hessian = real.T @ real / tokens
-    return Drift(hessian, x.T @ real / tokens, np.square(x).mean(0), {}, hessian + 1e-6 * np.eye(WIDTH), told)
+    return Drift(hessian, (x - real).T @ real / tokens, np.square(x).mean(0), {}, hessian + 1e-6 * np.eye(WIDTH), told)
 
 
 @pytest.mark.parametrize("tokens", [50, 100, 1000])
@@ -80,3 +83,21 @@ def test_a_believed_moment_is_a_moment() -> None:
         and np.isfinite(found).all()
         and found[7, 7] == pytest.approx(0.7 * before[7, 7])
     )
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_what_has_changed_little_is_measured_to_its_own_digits(half: bool) -> None:
+    """Factors in bfloat16 have three digits, of which a difference of two moments would keep none."""
+    random = np.random.default_rng(4)
+    x, stream = (random.standard_normal((2, 512, WIDTH)).astype(np.float32) for _ in range(2))
+    real = (x * (1 - 1e-3)).astype(np.float32)
+    before, now = ({0: torch.from_numpy(a), 1: torch.from_numpy(stream)} for a in (x, real))
+    batch = WalkedBatch(SimpleNamespace(registers=before), SimpleNamespace(registers=now, vector=min))
+    found = measure_drift([batch, batch], 0, {7: Residual(0)}, 0.0, 1, half)
+    flat, wanted = real.reshape(-1, WIDTH).astype(np.float64), (x - real).reshape(-1, WIDTH).astype(np.float64)
+    np.testing.assert_allclose(found.hessian, flat.T @ flat / len(flat), atol=1e-5)
+    expected = wanted.T @ flat / len(flat)
+    error = np.linalg.norm(found.change - expected) / np.linalg.norm(expected)
+    assert error < (5e-3 if half else 1e-5)
+    assert bool(error > 1e-4) is half
+    np.testing.assert_allclose(found.streams[7], told_share(2048, WIDTH) * found.change, rtol=1e-12)

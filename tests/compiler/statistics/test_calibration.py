@@ -19,7 +19,7 @@ from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics import batch_pass, calibration, outlying_tokens
-from bytecap.compiler.statistics.batch_pass import MeasuredProgram, lower_moment, second_moment
+from bytecap.compiler.statistics.batch_pass import MeasuredProgram, lower_moment, moment_with, second_moment
 from bytecap.compiler.statistics.calibration import calibration_sequences, measure_statistics, told_share
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.program.operands import Row
@@ -127,17 +127,17 @@ def test_others_are_found_apart(count: int, multiple: int, fewer: bool) -> None:
     assert np.array_equal(whole[:, 0], text)  # of a text that is taken whole there are no others
 
 
-def test_second_moment_equals_the_sum_of_outer_products() -> None:
+def test_moments_equal_the_sum_of_outer_products() -> None:
     random = np.random.default_rng(0)
     x, y = (random.standard_normal((3, 5, 4)).astype(np.float32) for _ in range(2))
     pairs = zip(x.reshape(-1, 4).astype(np.float64), y.reshape(-1, 4).astype(np.float64), strict=True)
     expected = sum(np.outer(a, b) for a, b in pairs)
-    found = second_moment(torch.from_numpy(x), torch.from_numpy(y)).numpy()
+    found = moment_with(torch.from_numpy(x), torch.from_numpy(y)).numpy()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
     own = second_moment(torch.from_numpy(x)).numpy()
     assert own.dtype == np.float32 and np.array_equal(own, own.T)
-    np.testing.assert_allclose(own, second_moment(torch.from_numpy(x), torch.from_numpy(x)), atol=1e-5)
+    np.testing.assert_allclose(own, moment_with(torch.from_numpy(x), torch.from_numpy(x)), atol=1e-5)
 
 
 @pytest.mark.parametrize("part", [1, 4, 6, 7, 100])
@@ -353,6 +353,26 @@ def test_equal_bits_whatever_the_threads() -> None:
         assert matrix.hessian.tobytes() == two.matrices[tensor].hessian.tobytes()
         assert matrix.row_fisher.tobytes() == two.matrices[tensor].row_fisher.tobytes()
     assert all(fisher.tobytes() == two.vectors[tensor].tobytes() for tensor, fisher in one.vectors.items())
+
+
+@pytest.mark.parametrize("model", [golf_model(2), small_network(tied=False), small_network(tied=True)])
+def test_products_in_bfloat16_measure_the_same_but_for_rounding(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlying_tokens, "OUTLYING", 1e9)  # a token just at the bound is on either side of it
+    sequences = random_sequences(model.program.vocabulary_size, 8, 16)
+    exact = measured(model, sequences)
+    monkeypatch.setattr(calibration, "has_half_products", lambda device: True)
+    half, again = measured(model, sequences), measured(model, sequences, threads=2)
+    differ = []
+    for tensor, matrix in exact.matrices.items():
+        for name in ("hessian", "row_fisher", "output_fisher"):
+            found, expected = getattr(half.matrices[tensor], name), getattr(matrix, name)
+            if expected is not None:
+                differ.append(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+                assert differ[-1] < 0.03, (tensor, name)
+                assert found.tobytes() == getattr(again.matrices[tensor], name).tobytes()
+    assert max(differ) > 1e-4
+    for tensor, fisher in exact.vectors.items():
+        np.testing.assert_allclose(half.vectors[tensor].sum(), fisher.sum(), rtol=0.1)
 
 
 @pytest.mark.parametrize("model", [golf_model(2), small_network(tied=False), small_network(tied=True)])
