@@ -1,4 +1,4 @@
-"""What a compile will cost in time and memory, before it starts: a simple law, and this machine's speed.
+"""What a compile will cost in time, before it starts: a simple law, and this machine's speed. Memory: peak_memory.py.
 
 Strategy: every stage is counted in operations that its inputs and options fix (products of matrices, weights on the
 trellis, calls of small operations), and a second of such operations is timed on this machine. How much text a
@@ -15,16 +15,14 @@ from dataclasses import dataclass
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import SCANS, DeltaScan, Linear
 from ..format.program.program import validate_program
-from ..runtime.machine_memory import memory_bytes
 from .instruction_sets import has_half_products
 from .machine_speed import flops_of_core, searched_weights
 from .model.chunked_scan import CHUNK
-from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
 from .model.model import Model
 from .model.structure import embedding_tables, find_head
-from .quantize.distillation import PART_TOKENS
+from .peak_memory import PEAK_FACTOR, forecast_peak
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
-from .quantize.sequential import WALK_FLOATS, group_starts, walk_widths, walked_layers
+from .quantize.sequential import group_starts, walked_layers
 from .recipe import Recipe
 from .statistics.calibration import are_rows_coupled
 from .tile_products import has_tiles
@@ -42,7 +40,8 @@ JUDGEMENT_PASSES = {True: 0.6, False: 0.9}  # what comes before the first weight
 TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned from before
 # of a pass over its products at the speed that is timed: attention, norms, logits; and where its products are wide ones
 OVERHEAD = {False: 2.2, True: 1.65}
-TILED = {True: 0.4, False: 1.0}  # of the time of a calibration, where its products are those of tiles
+HALVED = {True: 0.65, False: 1.0}  # of the time of passes and moments whose products are in bfloat16
+TILED = {True: 0.5, False: 1.0}  # of the time of a calibration, where its products are those of tiles
 SCAN_FLOPS = 400  # of a decay: what is done to it element by element, in operations of a product
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 GRID = 4e6  # weights a second and core without a trellis
@@ -55,15 +54,6 @@ SYMMETRIC = 0.6  # of a product, where half of it suffices
 EIGEN_FLOPS = 25  # of an eigenvector's coefficient
 FACTOR_FLOPS = 150  # of a singular value decomposition and what it promises, over the product of all three sides
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
-BASE_BYTES = 520 << 20  # of the process with its libraries
-MODEL_COPIES = 4  # in a walk: as it was, as it becomes, as integers, and on the way
-TUNED_COPIES = 5  # of what is tuned, no tables: the values that move, two averages, gradients of two parts
-LOGIT_COPIES = 4  # of the logits of a batch: themselves, probabilities, and the gradients of both
-TABLE_BYTES = 44  # of a weight of a token table that is tried, with factors
-RETAINED = 1 << 29  # most bytes of blocks of other sizes that the allocator keeps; what is larger, it gives back
-UNUSABLE = 1.1  # of activations, by what stays between them when others are freed
-KEPT_OF_PASS = 0.5  # of the registers of a pass, by gradients of some weights alone
-PEAK_FACTOR = 1.6  # that memory was within of what it was forecast to be, from 0.26 to 268 million weights
 
 
 def device_note(device: str) -> str | None:
@@ -71,33 +61,6 @@ def device_note(device: str) -> str | None:
     if device == "cpu":
         return None
     return f"{device} computes; the forecast of time and memory is for the processor alone"
-
-
-def memory_note(forecast: Forecast) -> str | None:
-    """What is to be said of a forecast of more memory than a process may have here."""
-    there = memory_bytes()
-    if there is None or forecast.peak_bytes <= there:
-        return None
-    needed = f"about {forecast.peak_bytes / 1e9:.1f} GB are needed"
-    least = f"{needed} and this machine lets a process have {there / 1e9:.1f}"
-    less = "a lower --effort takes less" if forecast.threads == 1 else "--threads 1 and a lower --effort take less"
-    return f"{least}: the compile may be killed; {less}"
-
-
-def threads_that_fit(model: Model, recipe: Recipe, text_tokens: int, threads: int) -> int:
-    """As many of these threads as fit into memory, each of which has activations of its own; at least 1."""
-    there, counts = memory_bytes(), _Counts.of(model, _read_tokens(recipe, text_tokens))
-    if there is None:
-        return threads
-    fitting = (n for n in range(threads, 1, -1) if _peak(model, recipe, counts, text_tokens, n) <= there)
-    return next(fitting, 1)
-
-
-def threads_note(threads: int, usable: int) -> str | None:
-    """What is to be said where memory allows fewer threads than there are cores."""
-    if threads >= usable:
-        return None
-    return f"{threads} of {usable} threads work, as memory allows; --threads {usable} takes all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +112,8 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
         return times * (overhead * tokens * counts.forward / flops + calls / threads)
 
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
-    measuring = passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops
+    halved = HALVED[has_half_products()]
+    measuring = halved * passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops
     seconds = {CALIBRATE: TILED[has_tiles()] * measuring}
     states = recipe.quantization.trellis_states
     rate = SEARCHED * searched_weights(states) if states else GRID
@@ -157,14 +121,15 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     sampled = SAMPLED_TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
     searched = (counts.weights - counts.independent) / rate + counts.independent / INDEPENDENT
     trials = sampled + TRIALS * searched / threads
-    peak = _peak(model, recipe, counts, text_tokens, threads)
+    peak = forecast_peak(model, recipe, text_tokens, threads)
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
     tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(recipe, counts, flops)
     if not recipe.sequential.enabled:
         return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak, threads)
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
     walked = min(recipe.sequential.tokens, text_tokens)
-    walk = passes(walked, 2) + walked * (2 + SYMMETRIC) * counts.inputs / flops + searched + prepare
+    measured = walked * (2 * halved + SYMMETRIC) * counts.inputs / flops
+    walk = passes(walked, 2) + measured + searched + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     last = counts.head / INDEPENDENT if counts.head else counts.last / rate
@@ -267,32 +232,3 @@ def _factors(recipe: Recipe, counts: _Counts, flops: float) -> float:
 def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:
     """Seconds of the eigenvectors that distillation turns gradients into."""
     return EIGEN_FLOPS * counts.cubes / flops if recipe.distillation.enabled else 0.0
-
-
-def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threads: int) -> int:
-    """Bytes of memory of the largest stage, copies of the model and what it holds beside them, and what is kept of
-    another one.
-    """
-    program = model.program
-    shapes = validate_program(program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
-    stop, _ = before_logits(program)
-    inner = sum(shapes.widths[:stop])  # floats of a position in a forward and a backward pass, and of its logits
-    logits = sum(shapes.widths[stop:]) + LOGIT_COPIES * program.vocabulary_size
-    length = program.sequence_length
-    sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
-    positions = sequences * length
-    at_once = positions_at_once(program)
-    calibration = UNUSABLE * threads * (positions * inner + min(positions, at_once) * logits)
-    walk = float(MODEL_COPIES * model.parameters)
-    if recipe.sequential.enabled:
-        held, on_the_way = walk_widths(program, shapes)
-        tokens = min(recipe.sequential.tokens, WALK_FLOATS // held, text_tokens)
-        moving = min(tokens, threads * recipe.sequential.batch_sequences * length)
-        walk += 2 * UNUSABLE * (tokens * held + moving * on_the_way)
-        if recipe.distillation.enabled:
-            part = max(PART_TOKENS, length)
-            kept = threads * KEPT_OF_PASS * (part * inner + min(part, at_once) * logits)
-            walk += kept + TUNED_COPIES * (model.parameters - counts.table)
-    table = 2 * model.parameters + TABLE_BYTES / 4 * counts.table
-    *_, second, first = sorted((model.parameters + calibration, table, walk))
-    return round(BASE_BYTES + 4 * first + min(4 * second, RETAINED))

@@ -21,10 +21,11 @@ from ..format.tensors.grid import matrix_shape
 from ..format.tensors.raw_planes import ITEM_BYTES
 from ..progress import Progress, silent
 from .extremes import naming_extremes
-from .forecast import Forecast, device_note, memory_note
+from .forecast import Forecast, device_note
 from .inputs import artifact_budget
 from .job import CompileJob
 from .model.model import Model, Reading
+from .peak_memory import memory_note
 from .quantize.grids import GridQuantizer, PlainGrids
 from .rate_control.artifacts import predicting_zeros, smallest_draft
 from .rate_control.budget import land_quick
@@ -169,7 +170,7 @@ def _stand_ins(model: Model) -> dict[int, int]:
 def _notes_of_cap(found: ReadJob, cap: int) -> list[str]:
     """What is to be said of the cap, of where the compile computes, and of its memory."""
     said = cap_note(found.job.model, cap), device_note(found.job.device)
-    said += found.fewer_threads, memory_note(found.forecast)
+    said += found.fewer_threads, memory_note(found.forecast.peak_bytes, found.forecast.threads)
     return [note for note in said if note is not None]
 
 

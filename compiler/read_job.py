@@ -13,13 +13,14 @@ from ..progress import Progress
 from ..version import VERSION
 from .effort import DEFAULT_EFFORT
 from .final_score import EvaluationText, read_evaluation
-from .forecast import Forecast, forecast_compile, threads_note, threads_that_fit
+from .forecast import Forecast, forecast_compile
 from .inputs import Inputs, read_inputs
 from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
 from .job import CompileJob
 from .model.model import Model
 from .model.structure import widest_input
 from .options import CompileOptions
+from .peak_memory import threads_note, threads_that_fit
 from .profiles import profile_codec
 from .quantize.refiner import notes_of_distillation
 from .recipe import Recipe, read_recipe

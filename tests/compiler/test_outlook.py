@@ -14,7 +14,7 @@ from tiny_models import ARCHITECTURE, golf_model, random_sequences
 from tiny_tokenizers import model_bytes, words
 
 from bytecap.compiler import forecast as forecasts
-from bytecap.compiler import inputs, outlook, read_job
+from bytecap.compiler import inputs, outlook, peak_memory, read_job
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.model import chunked_scan
 from bytecap.compiler.outlook import Outlook
@@ -119,7 +119,7 @@ def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
 
 def test_more_memory_than_the_machine_has_is_said_before_the_work(small_job, tmp_path, monkeypatch):
     arguments = small_job.compile_arguments(tmp_path / "out.bcap")
-    monkeypatch.setattr(forecasts, "memory_bytes", lambda: 100_000_000)
+    monkeypatch.setattr(peak_memory, "memory_bytes", lambda: 100_000_000)
     monkeypatch.setattr(read_job, "usable_cores", lambda: 8)
     fewer = "1 of 8 threads work, as memory allows; --threads 8 takes all"
     warning = r"about 0\.\d GB are needed and this machine lets a process have 0\.1: the compile may be killed; "
@@ -131,7 +131,7 @@ def test_more_memory_than_the_machine_has_is_said_before_the_work(small_job, tmp
     named = bytecap_command(*arguments, "--dry-run", "--threads", "2").stdout
     assert "--threads 1 and a lower --effort take less" in named and fewer not in named
     for there in (None, 1 << 40):
-        monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
+        monkeypatch.setattr(peak_memory, "memory_bytes", lambda there=there: there)
         found = bytecap_command(*arguments, "--dry-run").stdout
         assert "lets a process have" not in found and "threads work" not in found
 
@@ -141,8 +141,8 @@ def test_no_more_threads_work_than_fit_into_memory(monkeypatch):
     model, recipe = golf_model(3, **ARCHITECTURE), read_recipe("default")
     needed = {n: forecasts.forecast_compile(model, recipe, 4096, 256, n).peak_bytes for n in (1, 3, 8)}
     for there, threads in ((None, 8), (needed[8], 8), (needed[3], 3), (needed[1], 1), (needed[1] - 1, 1)):
-        monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
-        assert forecasts.threads_that_fit(model, recipe, 4096, 8) == threads
+        monkeypatch.setattr(peak_memory, "memory_bytes", lambda there=there: there)
+        assert peak_memory.threads_that_fit(model, recipe, 4096, 8) == threads
 
 
 def test_what_is_done_to_states_counts_in_a_pass():

@@ -189,6 +189,7 @@ ROOMS = {
         "inputs",
         "refusals",
         "final_score",
+        "peak_memory",
         "forecast",
         "read_job",
         "outlook",
