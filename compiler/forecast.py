@@ -129,7 +129,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
     walked = min(recipe.sequential.tokens, text_tokens)
     measured = walked * (2 * halved + SYMMETRIC) * counts.inputs / flops
-    walk = passes(walked, 2) + measured + searched + prepare
+    walk = halved * passes(walked, 2) + measured + searched + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     last = counts.head / INDEPENDENT if counts.head else counts.last / rate

@@ -27,6 +27,7 @@ from ...format.program.operations import Linear
 from ...format.program.program import Program, ProgramShapes, validate_program
 from ..instruction_sets import has_half_products
 from ..model.attention_heads import attended
+from ..model.half_products import arithmetic_for
 from ..model.model import Model
 from ..model.residual_streams import find_residuals
 from ..model.structure import embedding_tables
@@ -143,19 +144,25 @@ class Walk:
         damping: float,
         threads: int,
         device: str = "cpu",
+        *,
+        coarse: bool = False,
     ) -> None:
         """Both models at their first instruction.
 
         quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
         sequences : int64[n, length] calibration tokens
         damping : of the Hessian, relative to the mean of its diagonal; device : where both models run and are measured
+        coarse : whether quantization does so much that next to it the rounding of bfloat16 is nothing: both models
+            multiply in it then, where the processor has such products
         """
         self.program, self.settings, self.damping = model.program, settings, damping
         self.threads, self.device = threads_for(device, threads), device
         self.tensors = {i: self._placed(t.values) for i, t in enumerate(model.tensors)}
         self.current = {i: self._placed(quantized[i]) if i in quantized else t for i, t in self.tensors.items()}
         self._begun = dict(self.current)
-        executors = TorchExecutor(model.program, self.tensors), TorchExecutor(model.program, self.current)
+        self._half = has_half_products(device)
+        arithmetic = arithmetic_for(model.program, coarse and self._half)
+        executors = [TorchExecutor(model.program, t, arithmetic=arithmetic) for t in (self.tensors, self.current)]
         self.batches = [
             WalkedBatch(*(Forward(executor, self._placed(part)) for executor in executors))
             for part in np.array_split(sequences, max(1, len(sequences) // settings.batch_sequences))
@@ -169,7 +176,6 @@ class Walk:
         self.drift: Drift | None = None
         self._streams, self._attended = find_residuals(model.program), attended(model.program)
         self._corrected: set[int] = set()
-        self._half = has_half_products(device)
 
     def _placed(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)

@@ -35,6 +35,7 @@ from .walk_bookmark import WalkBookmark, memory_of_walk
 from .walk_plan import WalkPlan
 
 SAME_PRICE = 1e-12  # relative: a price that a search has taken the logarithm of
+COARSE_BITS = 4.0  # a weight, up to which rounding to bfloat16 does next to nothing beside quantization; at 6 it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,9 @@ class SequentialWalk:
         decided = {i: q.weights.reshape(job.model.tensors[i].values.shape) for i, q in self.kept.items()}
         sequences = walk_sequences(job.model, job.text, settings)
         damping = job.recipe.quantization.damping
-        return Walk(job.model, decided, sequences, settings, damping, job.threads, job.device)
+        bits = 8 * sum(self.plan.sizes.values()) / sum(job.model.tensors[i].values.size for i in self.plan.sizes)
+        coarse = bits <= COARSE_BITS
+        return Walk(job.model, decided, sequences, settings, damping, job.threads, job.device, coarse=coarse)
 
     def _quantize(self, targets: Mapping[int, Target], progress: StageProgress) -> dict[int, Quantized]:
         """The next matrices, which share an input, at the price that the accounts allow them: side by side, but for
