@@ -1,8 +1,8 @@
 """Which byte price each matrix of a walk gets, so that the walk spends its budget.
 
 Strategy: quick trials know what every matrix takes by itself at a byte price; drift correction and
-tuning change that by a few percent. So a walk starts at the quick price and, after every matrix, prices
-the rest anew from what is left and from how the bytes so far compare with the plan.
+tuning change that by a few percent. So a walk starts at the quick price and, before every group of matrices
+that share an input, prices the rest anew from what is left and from how the bytes so far compare with the plan.
 """
 
 from __future__ import annotations

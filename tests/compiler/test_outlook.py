@@ -20,7 +20,7 @@ from bytecap.compiler.model import chunked_scan
 from bytecap.compiler.outlook import Outlook
 from bytecap.compiler.quantize.grids import PlainGrids
 from bytecap.compiler.recipe import read_recipe
-from bytecap.format.program.operations import Linear
+from bytecap.format.program.operations import Attention, Linear
 from bytecap.interface import forecast
 from bytecap.runtime.shards import write_shard
 
@@ -143,6 +143,19 @@ def test_no_more_threads_work_than_fit_into_memory(monkeypatch):
     for there, threads in ((None, 8), (needed[8], 8), (needed[3], 3), (needed[1], 1), (needed[1] - 1, 1)):
         monkeypatch.setattr(peak_memory, "memory_bytes", lambda there=there: there)
         assert peak_memory.threads_that_fit(model, recipe, 4096, 8) == threads
+
+
+def test_the_probabilities_that_attention_keeps_are_counted(monkeypatch):
+    """Half a float for each head, query and key, of which a query sees half, where bfloat16 is multiplied."""
+    program = golden_logits("llama").model().program
+    heads = sum(op.heads for op in program.instructions if isinstance(op, Attention))
+    assert heads and program.sequence_length <= peak_memory.LONGEST
+    for half, kept in ((True, heads * program.sequence_length / 4), (False, 0)):
+        monkeypatch.setattr(peak_memory, "has_half_products", lambda half=half: half)
+        assert peak_memory._kept_probabilities(program) == kept
+    monkeypatch.setattr(peak_memory, "has_half_products", lambda: True)
+    monkeypatch.setattr(peak_memory, "LONGEST", program.sequence_length - 1)
+    assert peak_memory._kept_probabilities(program) == 0
 
 
 def test_what_is_done_to_states_counts_in_a_pass():
