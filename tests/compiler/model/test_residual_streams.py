@@ -67,6 +67,7 @@ def test_gains() -> None:
     assert Residual(0, "own", "other").gain(vectors.__getitem__).tolist() == [0.5, 2.0, 0.0, -3.0]
 
 
+@pytest.mark.usefixtures("full_factors")
 @pytest.mark.parametrize("share", [0.4, 1.0])
 def test_the_target_makes_up_for_the_stream(share: float) -> None:
     """Targets of projections move by the least-squares map from the layer's real inputs to the stream's error, over
