@@ -66,15 +66,15 @@ EFFORTS: Mapping[int, Options] = {
 # Processor seconds, and bytes at equal divergence, over those of the default effort, of 2.6 million weights at 2.2 bits
 # (benchmarks/results/prose-efforts.json).
 MEASURED: Mapping[int, tuple[float, float]] = {
-    1: (0.094, 1.089),
-    2: (0.180, 1.052),
-    3: (0.654, 1.013),
-    4: (0.952, 1.004),
+    1: (0.088, 1.071),
+    2: (0.125, 1.063),
+    3: (0.602, 1.014),
+    4: (0.894, 1.002),
     5: (1.000, 1.000),
-    6: (1.716, 0.984),
-    7: (2.897, 0.974),
-    8: (5.437, 0.965),
-    9: (11.200, 0.959),
+    6: (1.664, 0.984),
+    7: (2.979, 0.971),
+    8: (5.428, 0.964),
+    9: (10.920, 0.960),
 }
 
 
