@@ -140,7 +140,6 @@ class SequentialSettings:
     """GPTQ-style sequential quantization: each matrix against the inputs that the quantized layers before it produce.
 
     tokens : of calibration text that are walked through; fewer where their activations would not fit into memory
-    correction : share of the drift correction in the target
     tokens_an_input : where that is more, so many for each input of the widest matrix, up to the default of `tokens`
     correction : share of the drift correction in the target
     residual : share of the residual stream's error that a matrix which writes to the stream makes up for
