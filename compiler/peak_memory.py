@@ -72,7 +72,7 @@ def forecast_peak(model: Model, recipe: Recipe, text_tokens: int, threads: int) 
     positions = sequences * length
     at_once = positions_at_once(program)
     calibration = UNUSABLE * threads * (positions * inner + min(positions, at_once) * logits)
-    calibration += threads * model.parameters / 2 if has_half_products() else 0.0  # of each, all weights in bfloat16
+    calibration += model.parameters / 2 if has_half_products() else 0.0  # all weights in bfloat16
     in_tables = sum(model.tensors[index].values.size for index in embedding_tables(program))
     walk = float(MODEL_COPIES * model.parameters)
     if recipe.sequential.enabled:

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from torch import Tensor
 
+from ..model.float_products import linear
 from ..model.half_kernels import HALF
 from ..model.residual_streams import Residual
 from ..model.torch_executor import Forward
-from ..statistics.batch_pass import moment_with, second_moment
+from ..statistics.batch_pass import second_moment
 from ..statistics.calibration import told_share
 from ..statistics.damping import damped
 from ..statistics.matrix_statistics import MatrixStatistics
@@ -86,6 +88,11 @@ class Drift:
         grown = np.divide(now, before, out=np.ones_like(now), where=before > 0)
         scale = np.sqrt(np.clip(grown, 1 / MOST_GROWN, MOST_GROWN))
         return self.told * self.hessian + (1 - self.told) * (measured * scale * scale[:, None]) + excess
+
+
+def moment_with(x: Tensor, y: Tensor) -> Tensor:
+    """[width of x, width of y] sum over all positions of x yᵀ, for activations [..., width] of one type."""
+    return linear(x.flatten(0, -2).T, y.flatten(0, -2).T)
 
 
 def measure_drift(

@@ -19,8 +19,6 @@ from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
 from ..model.attention_heads import attended
-from ..model.float_products import linear
-from ..model.half_products import arithmetic_for
 from ..model.logit_parts import (
     Loss,
     before_logits,
@@ -30,6 +28,7 @@ from ..model.logit_parts import (
     reads_logits,
     split_positions,
 )
+from ..model.pass_context import EXACT, Arithmetic
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from ..tile_products import are_rounded
@@ -40,11 +39,6 @@ from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
 MOMENT_PART = 1024  # rows of a second moment that are made at once
-
-
-def moment_with(x: Tensor, y: Tensor) -> Tensor:
-    """[width of x, width of y] sum over all positions of x yᵀ, for activations [..., width] of one type."""
-    return linear(x.flatten(0, -2).T, y.flatten(0, -2).T)
 
 
 def second_moment(x: Tensor) -> Tensor:
@@ -132,15 +126,15 @@ class MeasuredProgram:
 class BatchPass:
     """One batch on its way.
 
-    number : its place among the batches, in whose order `sums` adds up; half : pass through the model with products in
-        bfloat16. Second moments are float32 all the same: a rounded one may have negative eigenvalues
+    number : its place among the batches, in whose order `sums` adds up; arithmetic : of the passes through the model.
+        Second moments are float32 whatever that is: a rounded one may have negative eigenvalues
     """
 
     measured: MeasuredProgram
     tensors: Mapping[int, Tensor]
     sums: RunningSums
     number: int
-    half: bool = False
+    arithmetic: Arithmetic = EXACT
     _parts: dict[tuple[str, int], dict[int, Tensor]] = field(default_factory=dict)  # of weights used several times
     _kept: dict[int, Tensor] = field(default_factory=dict)  # registers that gradients are taken at
     _attended: dict[int, Tensor] = field(default_factory=dict)  # registers that `attended` reads, [positions, width]
@@ -157,8 +151,7 @@ class BatchPass:
         """Forward and backward; gradients are of sums over tokens that are drawn apart, so squares add up over them."""
         measured = self.measured
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
-        executor = TorchExecutor(measured.program, leaves, arithmetic=arithmetic_for(measured.program, self.half))
-        forward = Forward(executor, tokens)
+        forward = Forward(TorchExecutor(measured.program, leaves, arithmetic=self.arithmetic), tokens)
         forward.advance_to(measured.stop, self._register)
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
         fisher: list[Tensor] = []

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ..instruction_sets import has_half_products
+from ..model.half_products import arithmetic_for
 from ..model.model import Model
 from ..model.structure import widest_input
 from ..scratch_file import ScratchFile
@@ -98,13 +99,13 @@ def measure_statistics(
     names, apart = [t.name for t in model.tensors], _with_many_rows(model, sequences.size)
     measured, sums = MeasuredProgram(model.program, names, apart, passed_over), RunningSums(scratch)
     widest = widest_input(model)  # fewer tokens span fewer directions
-    half = has_half_products(device)
+    arithmetic = arithmetic_for(model.program, has_half_products(device), tensors)
 
     def measure(number: int) -> int:
         first, tokens = batches[number]
         generator = torch.Generator().manual_seed((seed * 1_000_003 + first) % 2**63)
         try:
-            batch = BatchPass(measured, tensors, sums, number, half)
+            batch = BatchPass(measured, tensors, sums, number, arithmetic)
             batch.run(torch.from_numpy(tokens).to(device), generator)
         except BaseException:
             sums.fail()

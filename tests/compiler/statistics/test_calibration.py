@@ -18,8 +18,9 @@ from tiny_models import bare_model, golf_model, random_sequences
 from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.compiler.quantize.drift import moment_with
 from bytecap.compiler.statistics import batch_pass, calibration, outlying_tokens
-from bytecap.compiler.statistics.batch_pass import MeasuredProgram, lower_moment, moment_with, second_moment
+from bytecap.compiler.statistics.batch_pass import MeasuredProgram, lower_moment, second_moment
 from bytecap.compiler.statistics.calibration import calibration_sequences, measure_statistics, told_share
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.program.operands import Row
