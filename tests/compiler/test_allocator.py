@@ -1,10 +1,12 @@
-"""Memory that is freed stays for the time of a stage, and is given back behind it and around other work within it."""
+"""Memory that is freed stays for the time of a stage, is of use to all threads, and is given back behind it and around
+other work within it."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,37 @@ with freed_memory_kept():
         more, again = scattered(), resident()
     print(high - entered > 15000, again - entered > 15000, again - resident() > 15000)
 """
+
+
+HEAPS = """
+import ctypes, sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from threading import Barrier
+import numpy as np
+from bytecap.compiler.allocator import freed_memory_kept
+
+def heaps(path):
+    library = ctypes.CDLL(None)
+    library.fopen.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(library.fopen(path.encode(), b"w"))
+    library.malloc_info(0, file)
+    library.fclose(file)
+    return open(path).read().count("<heap nr=")
+
+with freed_memory_kept() if sys.argv[1] == "stage" else nullcontext():
+    together = Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: (together.wait(), np.ones(1 << 15), together.wait()), range(4)))
+    print(heaps(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(("when", "heaps"), [("stage", 1), ("without", 5)])
+def test_threads_of_a_stage_share_one_heap(when: str, heaps: int, tmp_path: Path) -> None:
+    how = [sys.executable, "-c", HEAPS, when, str(tmp_path / "heaps.xml")]
+    run = subprocess.run(how, capture_output=True, text=True, check=False)
+    assert platform.libc_ver()[0] != "glibc" or run.stdout.split() == [str(heaps)], run.stdout + run.stderr
 
 
 def test_a_stage_takes_each_page_once() -> None:
