@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 TOKENS_A_COLUMN = 10  # of the widest matrix: fewer tokens leave its second moment to chance
 LEAST_SHARE, LEAST_TOKENS = 0.01, 16  # distinct tokens, of the vocabulary and at all
-# Measured over predicted loss with distillation and without: the demo's model, prose, stories260K and SmolLM2-135M (the
+# Measured over predicted loss with distillation and without: prose (the lowest), stories260K and SmolLM2-135M (the
 # highest). Gemma 3 270M, whose table has more rows than its calibration tokens, had 5.1.
-USUAL_RATIOS = {True: (0.85, 1.6), False: (0.85, 2.3)}
+USUAL_RATIOS = {True: (0.6, 1.4), False: (0.7, 1.4)}
 BLOCK = 1 << 20  # tokens that are looked at at once
-FAR_OFF = 1.5  # times too little or too much, from where a prediction is no estimate
+# From where a prediction is no estimate: it counts correlations of inputs less than they are, and nothing that
+# distillation makes up for, so that it may well be too much.
+HOLDS = 0.55, 1.5
 FAR_OFF_MEANS = (
     "the second-order model does not hold at these errors, so go by what was measured: predicted losses of tensors and "
     "of other sizes tell an order and no amount"
@@ -32,12 +34,12 @@ FAR_OFF_MEANS = (
 
 def judge_prediction(job: CompileJob, predicted: float, measured: float | None) -> dict[str, Any]:
     """As JSON values: `supported` and why not (`doubts`), `measured_over_predicted` of this compile, None where nothing
-    was measured or predicted, what it `usually` is, [least, most], and whether the prediction `holds`: is less than
-    FAR_OFF times too little or too much, None where that is not known.
+    was measured or predicted, what it `usually` is, [least, most], and whether the prediction `holds`: that ratio is
+    between those of HOLDS, None where it is not known.
     """
     doubts = statistics_doubts(job)
     ratio = measured / predicted if measured is not None and predicted > 0 else None
-    known = {"measured_over_predicted": ratio, "holds": None if ratio is None else 1 / FAR_OFF < ratio < FAR_OFF}
+    known = {"measured_over_predicted": ratio, "holds": None if ratio is None else HOLDS[0] < ratio < HOLDS[1]}
     return {"supported": not doubts, "doubts": doubts, **known, "usually": list(usual_ratios(job))}
 
 
@@ -92,7 +94,7 @@ def prediction_text(predicted: float, judged: Mapping[str, Any]) -> str:
 
 
 def usual_text(usual: Sequence[float]) -> str:
-    """`0.85 to 2.3 times that at this effort`."""
+    """`0.7 to 1.4 times that at this effort`."""
     least, most = usual
     return f"{least:g} to {most:g} times that at this effort"
 

@@ -36,8 +36,8 @@ def test_a_measured_loss_stands_beside_the_prediction():
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize(("measured", "holds"), [(0.0299, True), (0.0301, False), (0.0134, True), (0.0133, False)])
-def test_a_prediction_holds_within_one_and_a_half_times(measured, holds):
+@pytest.mark.parametrize(("measured", "holds"), [(0.0299, True), (0.0301, False), (0.0111, True), (0.0109, False)])
+def test_a_prediction_holds_between_two_ratios(measured, holds):
     found = judge_prediction(job(), 0.02, measured)
     assert found["holds"] is holds and bool(far_off_notes(found)) is not holds
     assert prediction_text(0.02, found).endswith("times that") is holds
@@ -48,7 +48,7 @@ def test_of_a_prediction_that_is_none_nobody_says_how_far_off_it_is():
     assert far_off_notes(judge_prediction(job(), 0.02, None)) == []
 
 
-@pytest.mark.parametrize(("distil", "usual"), [(True, "0.85 to 1.6"), (False, "0.85 to 2.3")])
+@pytest.mark.parametrize(("distil", "usual"), [(True, "0.6 to 1.4"), (False, "0.7 to 1.4")])
 def test_without_a_measurement_the_usual_ratio_is_said(distil, usual):
     found = judge_prediction(job(distil=distil), 0.02, None)
     assert found["measured_over_predicted"] is None and found["holds"] is None
