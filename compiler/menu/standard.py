@@ -20,6 +20,7 @@ from .factors import choose_factors
 from .kinds.unit import bit_value_at
 from .knapsack import least_loss
 from .offers import PLAIN, Offer
+from .remembered_choices import remembered_choices
 from .representations import ChosenRepresentations
 from .tables import CODEWORDS, FACTORS, choose_tables
 from .units import Units
@@ -56,8 +57,11 @@ def choose_standard(job: CompileJob, plain: PlainGrids, byte_price: float) -> St
     A recipe that asks for every kind has them offered to what is no table, factors among them (choose.py).
     """
     units, recipe = Units(job), job.recipe
-    tables = choose_tables(job, units, byte_price) if recipe.tables.enabled else NOTHING
-    factors = choose_factors(job, units, byte_price) if recipe.factors.enabled and not recipe.menu.enabled else NOTHING
+    tables = factors = NOTHING
+    if recipe.tables.enabled:
+        tables = remembered_choices(job.memory, "tables", byte_price, lambda: choose_tables(job, units, byte_price))
+    if recipe.factors.enabled and not recipe.menu.enabled:
+        factors = remembered_choices(job.memory, "factors", byte_price, lambda: choose_factors(job, units, byte_price))
     menus, choices = {**tables.menus, **factors.menus}, {**tables.choices, **factors.choices}
     if not menus:
         return None
