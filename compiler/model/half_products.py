@@ -28,7 +28,7 @@ from .structure import find_head
 def arithmetic_for(program: Program, half: bool, fixed: Mapping[int, Tensor] | None = None) -> Arithmetic:
     """Products in bfloat16, but for those of the head on the way there; exact ones where not `half`.
 
-    fixed : weights that never change, which are rounded once and not for every pass
+    fixed : weights that stay for some passes, which are rounded once and not for each
     """
     if not half:
         return EXACT

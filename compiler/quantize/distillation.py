@@ -191,11 +191,12 @@ class Distiller:
         """Gradients of the mean divergence over the next batch; those of its parts are added in their order."""
         batch, program = self._next_batch(), self.model.program
         size, (stop, _), read = batch.size * self.training.shape[1], before_logits(program), reads_logits(program)
+        arithmetic = arithmetic_for(program, self.half, tensors)  # with weights that all parts round once
 
         def measure(part: np.ndarray) -> tuple[torch.Tensor, ...]:
             teacher = self._teacher.begin(part)
             leaves = {i: t.detach().requires_grad_(i in wanted) for i, t in tensors.items()}
-            student = Forward(TorchExecutor(program, leaves, arithmetic=self._arithmetic), teacher.tokens)
+            student = Forward(TorchExecutor(program, leaves, arithmetic=arithmetic), teacher.tokens)
             student.advance_to(stop)
             expected = in_parts(advance_to(teacher, stop))
             following = self._following(teacher.tokens)
