@@ -36,7 +36,7 @@ EFFORTS: Mapping[int, Options] = {
     3: {
         "calibrate": {"tokens": 98_304, TOKENS_AN_INPUT: 32},
         "sample-rows": {"enabled": True},
-        "correct-drift": {"tokens": 49_152, TOKENS_AN_INPUT: 42},
+        "correct-drift": {"tokens": 49_152, TOKENS_AN_INPUT: 64},
         "distil": {"steps": 400, "final-steps": 40, "passes": 0.5},
         "land-on-cap": {"walks": 1},
     },
