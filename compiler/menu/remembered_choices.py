@@ -6,10 +6,10 @@ a matrix. Settings are rebuilt by the kind that an offer names. What several mat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
+from ..resume.state_file import State
 from ..resume.work_folder import Memory
 from .allocation import Tried
 from .kinds import KINDS
@@ -28,7 +28,7 @@ def remembered_choices(memory: Memory, stage: str, byte_price: float, choose: Ca
     return tried
 
 
-def _encode_tried(tried: Tried) -> dict[str, Any]:
+def _encode_tried(tried: Tried) -> State:
     return {
         "menus": {str(index): [_encode_offer(offer) for offer in menu] for index, menu in tried.menus.items()},
         "choices": {str(index): _encode_offer(offer) for index, offer in tried.choices.items()},
@@ -36,7 +36,7 @@ def _encode_tried(tried: Tried) -> dict[str, Any]:
     }
 
 
-def _decode_tried(state: Mapping[str, Any]) -> Tried:
+def _decode_tried(state: State) -> Tried:
     return Tried(
         {int(index): [_decode_offer(values) for values in menu] for index, menu in state["menus"].items()},
         {int(index): _decode_offer(values) for index, values in state["choices"].items()},
@@ -44,13 +44,13 @@ def _decode_tried(state: Mapping[str, Any]) -> Tried:
     )
 
 
-def _encode_offer(offer: Offer) -> list[Any]:
+def _encode_offer(offer: Offer) -> State:
     fields = asdict(offer.setting).items()
     setting = {name: value if value is None or isinstance(value, str) else int(value) for name, value in fields}
     return [offer.kind, setting, float(offer.octaves), int(offer.bytes), float(offer.predicted_loss), offer.bounded]
 
 
-def _decode_offer(values: list[Any]) -> Offer:
+def _decode_offer(values: State) -> Offer:
     kind, setting, octaves, size, loss, bounded = values
     made = Setting() if kind == PLAIN else KINDS[kind].setting(**setting)
     return Offer(kind, made, octaves, size, loss, bounded=bounded)
