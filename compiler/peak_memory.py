@@ -13,12 +13,13 @@ from ..format.program.program import Program, validate_program
 from ..runtime.machine_memory import memory_bytes
 from .instruction_sets import has_half_products
 from .model.half_attention import LONGEST
-from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
+from .model.logit_parts import before_logits, positions_at_once
 from .model.model import Model
 from .model.structure import embedding_tables
 from .quantize.distillation import PART_TOKENS
 from .quantize.sequential import WALK_FLOATS, walk_widths
 from .recipe import Recipe
+from .statistics.convergence import sequences_at_once
 
 BASE_BYTES = 520 << 20  # of the process with its libraries
 MODEL_COPIES = 4  # in a walk: as it was, as it becomes, as integers, and on the way
@@ -68,8 +69,7 @@ def forecast_peak(model: Model, recipe: Recipe, text_tokens: int, threads: int) 
     inner = sum(shapes.widths[:stop]) + _kept_probabilities(program)
     logits = sum(shapes.widths[stop:]) + LOGIT_COPIES * program.vocabulary_size
     length = program.sequence_length
-    sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
-    positions = sequences * length
+    positions = sequences_at_once(program, recipe.calibration) * length
     at_once = positions_at_once(program)
     calibration = UNUSABLE * threads * (positions * inner + min(positions, at_once) * logits)
     calibration += model.parameters / 2 if has_half_products() else 0.0  # all weights in bfloat16

@@ -18,7 +18,7 @@ from .torch_executor import Forward
 
 Loss = tuple[Tensor, Tensor]  # what a loss is taken of, and its gradient by that
 
-LOGIT_FLOATS = 1 << 26  # of a part, at most; a part is one position at least
+LOGIT_FLOATS = 8_000_000  # of a part, at most: what allocator.py keeps; a part is one position at least
 
 
 def before_logits(program: Program) -> tuple[int, int]:
@@ -77,14 +77,30 @@ def gradients_in_parts(
         part = values.detach().requires_grad_(source.requires_grad)
         made, change = loss(go_on(forward, part), number)
         leaves = [*behind.values(), *([part] if source.requires_grad else [])]
-        found = torch.autograd.grad(made, leaves, change)
+        found = torch.autograd.grad(_KnownGradient.apply(made, change), leaves)
         by_source += found[len(behind) :]
         for k, gradient in zip(behind, found, strict=False):
             others[k] = others[k] + gradient if k in others else gradient
     if not source.requires_grad:
         return tuple(others.get(k) for k in range(len(wanted)))
-    gradients = torch.autograd.grad(source, wanted, torch.cat(by_source).view_as(source), allow_unused=True)
+    loss_of_source = _KnownGradient.apply(source, torch.cat(by_source).view_as(source))
+    gradients = torch.autograd.grad(loss_of_source, wanted, allow_unused=True)
     return tuple(_added(gradient, others.get(k)) for k, gradient in enumerate(gradients))
+
+
+class _KnownGradient(torch.autograd.Function):
+    """A loss of which no more is known than its gradient. Torch takes gradients of what a function makes, too, but
+    loads a library of symbols (sympy, 0.4 s) to compare their shapes.
+    """
+
+    @staticmethod
+    def forward(ctx, made: Tensor, gradient: Tensor) -> Tensor:
+        ctx.gradient = gradient
+        return made.new_zeros(())
+
+    @staticmethod
+    def backward(ctx, _: Tensor) -> tuple[Tensor, None]:
+        return ctx.gradient, None
 
 
 def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:

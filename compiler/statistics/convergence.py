@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...format.program.program import Program
 from ...progress import StageProgress
-from ..model.logit_parts import LOGIT_FLOATS
 from ..model.model import Model
 from ..resume.work_folder import FORGETFUL, Memory
 from ..scratch_file import ScratchFile
@@ -26,6 +26,7 @@ from .matrix_statistics import MatrixStatistics
 from .row_coupling import floor_fisher
 
 DAMPING, FISHER_FLOOR = 0.003, 0.02
+BATCH_LOGITS = 1 << 26  # of a batch of several sequences: models of many tokens are large, and so are activations
 
 
 def calibrate(
@@ -48,8 +49,7 @@ def calibrate(
     """
     sequences = calibration_sequences(text, model.program.sequence_length, settings.tokens)
     order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
-    most = max(1, LOGIT_FLOATS // (sequences.shape[1] * model.program.vocabulary_size))
-    batch_sequences = min(settings.batch_sequences, most)
+    batch_sequences = sequences_at_once(model.program, settings)
     total, convergence = -(-len(sequences) // batch_sequences), Convergence(settings.tolerance, threads)
     progress(0, total)  # of a large model, the first batch takes long
     return measure_statistics(
@@ -64,6 +64,12 @@ def calibrate(
         scratch=scratch,
         remembered=RememberedCalibration(memory, convergence),
     )
+
+
+def sequences_at_once(program: Program, settings: CalibrationSettings) -> int:
+    """How many sequences are in a forward and backward pass."""
+    most = BATCH_LOGITS // (program.sequence_length * program.vocabulary_size)
+    return max(1, min(settings.batch_sequences, most))
 
 
 @dataclass(slots=True)
