@@ -18,7 +18,8 @@ from .torch_executor import Forward
 
 Loss = tuple[Tensor, Tensor]  # what a loss is taken of, and its gradient by that
 
-LOGIT_FLOATS = 8_000_000  # of a part, at most: what allocator.py keeps; a part is one position at least
+LOGIT_FLOATS = 8_000_000  # of a part, at most, where it has LEAST_POSITIONS: what allocator.py keeps
+LEAST_POSITIONS = 128  # of a part: products of fewer take longer a position
 
 
 def before_logits(program: Program) -> tuple[int, int]:
@@ -35,7 +36,7 @@ def reads_logits(program: Program) -> frozenset[int]:
 
 def positions_at_once(program: Program) -> int:
     """How many positions a part has."""
-    return max(1, LOGIT_FLOATS // program.vocabulary_size)
+    return max(LEAST_POSITIONS, LOGIT_FLOATS // program.vocabulary_size)
 
 
 def next_tokens(tokens: Tensor) -> Tensor:

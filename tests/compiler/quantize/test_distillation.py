@@ -122,6 +122,7 @@ def test_logits_a_few_positions_at_a_time_give_the_same(half: bool, labels: floa
     whole, tensors = distiller(half=half, labels=labels), damaged(0.1)
     gradients, loss = whole._gradients(tensors, matrices()), whole._judge(tensors, whole._begun(tensors, 0), labels)
     monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * model().program.vocabulary_size)
+    monkeypatch.setattr(logit_parts, "LEAST_POSITIONS", 1)
     parts = distiller(half=half, labels=labels)
     found = parts._gradients(tensors, matrices())
     for i in matrices():  # products of other sizes may round their factors elsewhere

@@ -231,6 +231,7 @@ def test_with_too_little_text_outputs_are_measured_one_by_one(monkeypatch: pytes
 def test_a_model_is_compared_with_guessing(positions: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The entropy of predictions in all batches, the text's own tokens in the first, whatever the parts."""
     monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * VOCABULARY)
+    monkeypatch.setattr(logit_parts, "LEAST_POSITIONS", 1)
     model, sequences = small_network(), np.repeat(random_sequences(VOCABULARY, 3, 6), 400, axis=0)
     tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
     logs = TorchExecutor(model.program, tensors).forward(torch.from_numpy(sequences)).log_softmax(-1)
@@ -429,6 +430,7 @@ def test_logits_a_few_positions_at_a_time_say_the_same(
     sequences = random_sequences(VOCABULARY, 3, 6, seed=2)
     whole = measured(model, sequences, batch=3)
     monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * VOCABULARY)
+    monkeypatch.setattr(logit_parts, "LEAST_POSITIONS", 1)
     parts = measured(model, sequences, batch=3)
     assert whole.vectors.keys() == parts.vectors.keys() and scale in parts.vectors
     for tensor, fisher in whole.vectors.items():

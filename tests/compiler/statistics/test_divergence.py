@@ -108,6 +108,7 @@ def test_logits_that_are_too_many_to_keep_or_to_make_at_once_say_the_same(positi
     one = kept.measure(shaken(), threads=2)
     monkeypatch.setattr(divergence, "KEPT_FLOATS", 0)
     monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * MODEL.program.vocabulary_size)
+    monkeypatch.setattr(logit_parts, "LEAST_POSITIONS", 1)
     made = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES, TARGETS, threads=1)
     other = made.measure(shaken(), threads=2)
     assert np.allclose(one.divergence, other.divergence, rtol=1e-5) and np.allclose(one.loss, other.loss, rtol=1e-6)

@@ -45,6 +45,7 @@ def test_divergences_equal_whole_forward_passes(positions: int | None, monkeypat
     """Whatever the positions whose logits are made at once."""
     if positions is not None:
         monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * MODEL.program.vocabulary_size)
+        monkeypatch.setattr(logit_parts, "LEAST_POSITIONS", 1)
     arrays = nudged(0.1)
     candidates = [{i: a} for i, a in enumerate(arrays)] + [dict(enumerate(arrays)), {}]
     sequences = SEQUENCES[:70]  # more than one batch, the last one shorter
