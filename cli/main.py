@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import BytecapError, BytecapWarning
+from ..one_heap import share_one_heap
 from ..version import VERSION
 from .command_group import AllCommands, command_path
 from .error_document import error_document, wants_document
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
     given = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
+    share_one_heap()  # before heed_signals starts a thread
     heed_signals(lambda interruption: _fail(given, interruption, *_failure(interruption, given)))
     heed_lost_pages(lambda error, code: _fail(given, error, error_text(error), code))
     code = run(arguments)

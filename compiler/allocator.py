@@ -2,20 +2,19 @@
 
 Strategy: glibc gives memory back as soon as some of it is free at the end of a heap, and a pass over a batch frees and
 takes the same again and again. Its bounds are raised for the time of a stage, and all that is free is given back behind
-it. From the first stage on all threads take memory from one heap: each with its own, what one thread frees is of no use
-to another, and such leftovers came to twice as much as was in use. Another C library is left as it is.
+it. All threads take memory from one heap (one_heap.py): what lay free in those of others came to twice as much as was
+in use. Another C library is left as it is.
 """
 
 from __future__ import annotations
 
-import ctypes
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD, HEAPS = -3, -1, -2, -8  # names of mallopt(3)
+from ..one_heap import glibc, share_one_heap
+
+MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # names of mallopt(3)
 DEFAULT = 128 << 10  # of the trim threshold and the padding
-ONE_HEAP = (HEAPS, 1)  # stays, as glibc reads it once; heaps that there are are used on
 KEPT = ((MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 256 << 20), (TOP_PAD, 64 << 20))  # the first grows to this anyway
 USUAL = ((TRIM_THRESHOLD, DEFAULT), (TOP_PAD, DEFAULT))
 
@@ -23,8 +22,9 @@ USUAL = ((TRIM_THRESHOLD, DEFAULT), (TOP_PAD, DEFAULT))
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
     """For the duration; what is free behind it is given back."""
-    library = _glibc()
-    for option in (ONE_HEAP, *KEPT) if library else ():
+    library = glibc()
+    share_one_heap()  # where no command has done so
+    for option in KEPT if library else ():
         library.mallopt(*option)
     try:
         yield
@@ -36,7 +36,7 @@ def freed_memory_kept() -> Iterator[None]:
 
 def give_freed_memory_back() -> None:
     """All pages that nothing stands in."""
-    library = _glibc()
+    library = glibc()
     if library is not None:
         library.malloc_trim(0)
 
@@ -51,7 +51,3 @@ def freed_memory_given_back() -> Iterator[None]:
         yield
     finally:
         give_freed_memory_back()
-
-
-def _glibc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bytecap import one_heap
 from bytecap.compiler import allocator
 
 # in a process of its own: how an allocator behaves depends on all that was allocated before
@@ -62,9 +63,9 @@ with freed_memory_kept():
 HEAPS = """
 import ctypes, sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from threading import Barrier
 import numpy as np
+from bytecap.cli import main
 from bytecap.compiler.allocator import freed_memory_kept
 
 def heaps(path):
@@ -75,17 +76,25 @@ def heaps(path):
     library.fclose(file)
     return open(path).read().count("<heap nr=")
 
-before = heaps(sys.argv[2])
-with freed_memory_kept() if sys.argv[1] == "stage" else nullcontext():
+def work(arguments=None):
     together = Barrier(4)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: (together.wait(), np.ones(1 << 15), together.wait()), range(4)))
     print(heaps(sys.argv[2]) > before)
+    return 0
+
+before = heaps(sys.argv[2])
+if sys.argv[1] == "command":
+    main.run = work
+    main.main()
+elif sys.argv[1] == "stage":
+    work = freed_memory_kept()(work)
+work()
 """
 
 
-@pytest.mark.parametrize(("when", "more"), [("stage", False), ("without", True)])
-def test_threads_of_a_stage_take_no_heaps_of_their_own(when: str, more: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("when", "more"), [("command", False), ("stage", False), ("without", True)])
+def test_threads_of_commands_and_stages_take_no_heaps_of_their_own(when: str, more: bool, tmp_path: Path) -> None:
     how = [sys.executable, "-c", HEAPS, when, str(tmp_path / "heaps.xml")]
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
     run = subprocess.run(how, capture_output=True, text=True, check=False, env=usual)
@@ -104,6 +113,6 @@ def test_pages_between_blocks_that_are_left_are_given_back_before_and_behind() -
 
 def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(allocator.ctypes, "CDLL", None)
+    monkeypatch.setattr(one_heap.ctypes, "CDLL", None)
     with allocator.freed_memory_kept(), allocator.freed_memory_given_back():
         pass
