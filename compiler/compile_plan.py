@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..progress import Plan
-from .forecast import SAMPLED_TRIALS, TRIALS, device_note
+from .forecast import SAMPLED_TRIALS, TRIALS, device_note, kernel_note
 from .model.model import Model
 from .options import CompileOptions
 from .outlook import cap_note
@@ -25,7 +25,8 @@ def plan_compile(path: Path | str, found: ReadJob, options: CompileOptions, cap:
         "effort": f"{options.effort} of 9, recipe {recipe.name}",
     }
     said = {"cap": None if cap is None else cap_note(model, cap), "device": device_note(options.device)}
-    said |= {"threads": found.fewer_threads, "memory": memory_note(forecast.peak_bytes, forecast.threads)}
+    said |= {"kernels": kernel_note(forecast), "threads": found.fewer_threads}
+    said |= {"memory": memory_note(forecast.peak_bytes, forecast.threads)}
     facts |= {title: note for title, note in said.items() if note is not None}
     steps = {"find the byte price": SAMPLED_TRIALS if recipe.row_sample.enabled else TRIALS}
     steps["land on the cap"] = SAMPLED_TRIALS

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import SCANS, DeltaScan, Linear
 from ..format.program.program import validate_program
 from .instruction_sets import has_half_products
-from .machine_speed import flops_of_core, searched_weights
+from .machine_speed import flops_of_core, searched_weights, uncompiled_seconds
 from .model.chunked_scan import CHUNK
 from .model.model import Model
 from .model.structure import embedding_tables, find_head
@@ -56,6 +56,13 @@ FACTOR_FLOPS = 150  # of a singular value decomposition and what it promises, ov
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 
 
+def kernel_note(forecast: Forecast) -> str | None:
+    """What is to be said where numba compiles kernels on the way."""
+    if not forecast.kernel_seconds:
+        return None
+    return f"numba compiles them on the way, about {forecast.kernel_seconds:.0f} s of the forecast, and keeps them"
+
+
 def device_note(device: str) -> str | None:
     """What is to be said of a forecast for a compile that computes elsewhere than on the processor."""
     if device == "cpu":
@@ -65,11 +72,15 @@ def device_note(device: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seconds by stage, in their order, and the bytes of memory at the peak, with so many threads."""
+    """Seconds by stage, in their order, and the bytes of memory at the peak, with so many threads.
+
+    kernel_seconds : in which numba compiles kernels that it has not kept yet; they are counted in the first stage's
+    """
 
     seconds: Mapping[str, float]
     peak_bytes: int
     threads: int
+    kernel_seconds: float = 0.0
 
     @property
     def total(self) -> float:
@@ -91,10 +102,17 @@ class Forecast:
         """What the memory may be more or less than the forecast by."""
         return PEAK_FACTOR
 
+    @property
+    def with_kernels_at_hand(self) -> Forecast:
+        """What it will be once they are compiled."""
+        first = {CALIBRATE: self.seconds[CALIBRATE] - self.kernel_seconds}
+        return replace(self, seconds={**self.seconds, **first}, kernel_seconds=0.0)
+
     def document(self) -> dict[str, object]:
         """As JSON values."""
         memory = {"peak_bytes": self.peak_bytes, "peak_factor": self.peak_factor, "threads": self.threads}
-        return {"seconds": dict(self.seconds), "low": self.low, "high": self.high, **memory}
+        seconds = {"seconds": dict(self.seconds), "kernel_seconds": self.kernel_seconds}
+        return {**seconds, "low": self.low, "high": self.high, **memory}
 
 
 def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: int, threads: int) -> Forecast:
@@ -114,8 +132,9 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
     halved = HALVED[has_half_products()]
     measuring = halved * passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops
-    seconds = {CALIBRATE: TILED[has_tiles()] * measuring}
     states = recipe.quantization.trellis_states
+    kernels = uncompiled_seconds(states) if states else 0.0
+    seconds = {CALIBRATE: TILED[has_tiles()] * measuring + kernels}
     rate = SEARCHED * searched_weights(states) if states else GRID
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
     sampled = SAMPLED_TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
@@ -125,7 +144,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
     tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(recipe, counts, flops)
     if not recipe.sequential.enabled:
-        return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak, threads)
+        return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak, threads, kernels)
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
     walked = min(recipe.sequential.tokens, text_tokens)
     measured = walked * (2 * halved + SYMMETRIC) * counts.inputs / flops
@@ -134,7 +153,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     last = counts.head / INDEPENDENT if counts.head else counts.last / rate
     seconds["land on the cap"] = 2 * last + 4 * counts.weights / CODED
-    return Forecast(seconds, peak, threads)
+    return Forecast(seconds, peak, threads, kernels)
 
 
 def _read_tokens(recipe: Recipe, text_tokens: int) -> int:

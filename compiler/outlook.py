@@ -142,6 +142,7 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
         matrices = predicting_zeros(job, smallest).quantized if near is nothing else near.matrices
     loss = sum(each.predicted_loss for each in matrices.values())
     bits = 8 * min(budget, near.size) / job.weights
+    then = found.forecast.with_kernels_at_hand
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     usual = USUAL_RATIOS[job.recipe.distillation.enabled]
     known = 0.0 if statistics.guessing is None else statistics.guessing.known
@@ -149,7 +150,7 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
     if budget > largest.size:
         said.append(f"more than about {largest.size:,} bytes make no better artifact")
     notes = (*said, *found.calibration_notes(statistics), *found.inputs.identity.notes, *found.code_notes)
-    return Outlook(*facts, usual, known, statistics.tokens, found.forecast, notes, job.model.reading)
+    return Outlook(*facts, usual, known, statistics.tokens, then, notes, job.model.reading)
 
 
 def _stand_ins(model: Model) -> dict[int, int]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +183,7 @@ def test_a_head_of_its_own_costs_its_rows_and_not_their_cube(monkeypatch):
     """
     monkeypatch.setattr(forecasts, "flops_of_core", lambda: 2e10)
     monkeypatch.setattr(forecasts, "searched_weights", lambda states: 5e5)
+    monkeypatch.setattr(forecasts, "uncompiled_seconds", lambda states: 0.0)
     recipe, seconds, counts = read_recipe("default", 1), {}, {}
     for tied in (True, False):
         model = golf_model(3, **ARCHITECTURE | {"vocab_size": 1 << 17, "tie_embeddings": tied})
@@ -189,3 +193,32 @@ def test_a_head_of_its_own_costs_its_rows_and_not_their_cube(monkeypatch):
     assert counts[True].head == counts[True].independent == 0 and counts[True].last == counts[False].last
     assert counts[False].cubes == counts[True].cubes + ARCHITECTURE["model_dim"] ** 3
     assert seconds[True] < seconds[False] < 1.5 * seconds[True]
+
+
+def test_kernels_that_numba_has_yet_to_compile_are_forecast_and_said(small_job, tmp_path, monkeypatch):
+    """Before a compile; behind a dry run they are compiled."""
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap")
+    monkeypatch.setattr(forecasts, "flops_of_core", lambda: 2e10)
+    monkeypatch.setattr(forecasts, "searched_weights", lambda states: 5e5)
+    found = {}
+    for seconds in (0.0, 12.3):
+        monkeypatch.setattr(forecasts, "uncompiled_seconds", lambda states, seconds=seconds: seconds)
+        outcome = bytecap_command(*arguments, "-v", "--force", "--json")
+        found[seconds] = outcome.document["report"]["forecast"]
+        note = "kernels: numba compiles them on the way, about 12 s of the forecast, and keeps them"
+        assert (note in outcome.stderr) == (seconds > 0)
+        dry = bytecap_command(*arguments, "--force", "--dry-run", "--json").document["outlook"]["forecast"]
+        assert dry["kernel_seconds"] == 0
+        assert dry["seconds"] == pytest.approx(found[0.0]["seconds"])
+    assert found[12.3]["kernel_seconds"] == 12.3
+    assert sum(found[12.3]["seconds"].values()) == pytest.approx(sum(found[0.0]["seconds"].values()) + 12.3)
+
+
+KERNELS = "from bytecap.compiler.machine_speed import uncompiled_seconds; print(uncompiled_seconds(8))"
+
+
+def test_the_first_search_of_a_trellis_tells_whether_kernels_are_kept(tmp_path):
+    run, environment = [sys.executable, "-P", "-c", KERNELS], {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (subprocess.run(run, capture_output=True, check=True, env=environment).stdout for _ in range(2))
+    assert float(first) > 2
+    assert float(second) == 0
