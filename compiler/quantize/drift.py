@@ -11,22 +11,24 @@ rounded; a difference of two moments would be lost in what these are rounded by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..model.float_products import linear
 from ..model.half_kernels import HALF
 from ..model.residual_streams import Residual
-from ..model.torch_executor import Forward
+from ..model.torch_executor import Forward, TorchExecutor
 from ..statistics.batch_pass import second_moment
 from ..statistics.calibration import told_share
 from ..statistics.damping import damped
 from ..statistics.matrix_statistics import MatrixStatistics
 from ..workers import iterate_jobs
+from .held_registers import HeldRegisters, RegisterPages
 
 TOKENS_AN_INPUT = 16  # of a walk that tell half of what there is to know of an input beside others
 MOST_GROWN = 4.0  # of an input's mean square, and its least: more is the chance of inputs that hardly ever fire
@@ -39,10 +41,19 @@ class WalkedBatch:
     float_forward: Forward
     quantized_forward: Forward
 
+    @classmethod
+    def at_the_start(cls, executors: Iterable[TorchExecutor], tokens: Tensor, pages: RegisterPages) -> WalkedBatch:
+        """Of a float and a quantized model; what it will hold is kept on these pages."""
+        batch = cls(*(Forward(executor, tokens) for executor in executors))
+        for forward in (batch.float_forward, batch.quantized_forward):
+            forward.registers = HeldRegisters(pages)
+        return batch
+
     def advance_to(self, stop: int) -> None:
         """Compute all registers of both models before that of instruction `stop`."""
-        self.float_forward.advance_to(stop)
-        self.quantized_forward.advance_to(stop)
+        for forward in (self.float_forward, self.quantized_forward):
+            forward.advance_to(stop)
+            forward.registers.put_away()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +126,22 @@ def measure_drift(
         registers = (source, *(stream.register for stream in streams.values()))
         return [
             x.shape[0] * x.shape[1],
-            second_moment(real).double(),
-            x.square().sum((0, 1)).double(),
-            *(moment_with((before[k] - now[k]).to(factor.dtype), factor).double() for k in registers),
+            second_moment(real),
+            x.square().sum((0, 1)),
+            *(moment_with((before[k] - now[k]).to(factor.dtype), factor) for k in registers),
         ]
 
-    total: list = [0] * (4 + len(streams))
+    tokens, sums = 0, []
     # summed as they come: all at once would take more than the activations
-    for part in iterate_jobs(measure, batches, threads):
-        total = [before + value for before, value in zip(total, part, strict=True)]
-    hessian, squares, change, *errors = ((value / total[0]).cpu().numpy() for value in total[1:])
-    gained, of_streams = {}, told_share(total[0], len(hessian))
+    for count, *parts in iterate_jobs(measure, batches, threads):
+        sums = sums or [torch.zeros_like(part, dtype=torch.float64) for part in parts]
+        tokens += count
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+    hessian, squares, change, *errors = ((total / tokens).cpu().numpy() for total in sums)
+    gained, of_streams = {}, told_share(tokens, len(hessian))
     for (layer, stream), error in zip(streams.items(), errors, strict=True):
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
         gained[layer] = of_streams * error * (gain if isinstance(gain, float) else gain.double().cpu().numpy()[:, None])
-    told = told_share(total[0], len(hessian), TOKENS_AN_INPUT)
+    told = told_share(tokens, len(hessian), TOKENS_AN_INPUT)
     return Drift(hessian, change, squares, gained, damped(hessian, damping), told)

@@ -31,12 +31,13 @@ from ..model.half_products import arithmetic_for
 from ..model.model import Model
 from ..model.residual_streams import find_residuals
 from ..model.structure import embedding_tables
-from ..model.torch_executor import Forward, TorchExecutor
+from ..model.torch_executor import TorchExecutor
 from ..settings import SequentialSettings
 from ..statistics.calibration import calibration_sequences
 from ..statistics.matrix_statistics import MatrixStatistics
 from ..workers import run_jobs, threads_for
 from .drift import Drift, WalkedBatch, measure_drift
+from .held_registers import RegisterPages
 from .representation import Quantized
 
 WALK_FLOATS = 1 << 28  # of activations of one model that a walk may hold: 1.1 GB
@@ -163,8 +164,9 @@ class Walk:
         self._half = has_half_products(device)
         arithmetic = arithmetic_for(model.program, coarse and self._half)
         executors = [TorchExecutor(model.program, t, arithmetic=arithmetic) for t in (self.tensors, self.current)]
+        pages = RegisterPages()
         self.batches = [
-            WalkedBatch(*(Forward(executor, self._placed(part)) for executor in executors))
+            WalkedBatch.at_the_start(executors, self._placed(part), pages)
             for part in np.array_split(sequences, max(1, len(sequences) // settings.batch_sequences))
         ]
         self.uses = {
