@@ -9,7 +9,7 @@ passed. Agreement with the numba interpreter is a property test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +69,7 @@ class Forward:
 
     tokens : int64 [batch, length]; index : of the next instruction
     registers : the live registers [batch, length, width] by index, those that a later instruction reads
-        and the last one
+        and the last one; another mapping may be put in its place before the first instruction
     """
 
     def __init__(self, executor: TorchExecutor, tokens: Tensor) -> None:
@@ -78,7 +78,7 @@ class Forward:
         boundary = executor.program.boundary_token
         self.context = PassContext(tokens, executor.tensors, boundary, executor.rotations, executor.arithmetic)
         self.index = 0
-        self.registers: dict[int, Tensor] = {}
+        self.registers: MutableMapping[int, Tensor] = {}
 
     def advance(self, callback: RegisterCallback | None = None) -> None:
         """Compute the next register, `callback(k, value)` where there is one, and let go of those that

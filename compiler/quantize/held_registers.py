@@ -28,11 +28,14 @@ class RegisterPages:
         self._lock = Lock()
 
     def take(self, size: int) -> mmap.mmap:
-        """So many bytes, of any content."""
+        """So many bytes, of any content. Raises MemoryError."""
         with self._lock:
             if self._free[size]:
                 return self._free[size].pop()
-        return mmap.mmap(-1, size, **PRIVATE)
+        try:
+            return mmap.mmap(-1, size, **PRIVATE)
+        except OSError as error:
+            raise MemoryError(f"{size} bytes cannot be mapped") from error
 
     def give_back(self, pages: mmap.mmap) -> None:
         """Nobody reads these any more."""

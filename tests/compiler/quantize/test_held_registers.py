@@ -75,3 +75,8 @@ def test_pages_are_of_the_size_that_is_asked_for():
     pages.give_back(first)
     assert pages.take(96) is not first and pages.take(100) is first
     assert len(np.frombuffer(pages.take(4096 * 3 + 8), np.uint8)) == 4096 * 3 + 8
+
+
+def test_more_pages_than_there_are_addresses_are_refused_as_memory():
+    with pytest.raises(MemoryError):
+        RegisterPages().take(1 << 60)
