@@ -64,15 +64,15 @@ EFFORTS: Mapping[int, Options] = {
 # Processor seconds, and bytes at equal divergence, over those of the default effort, of 2.6 million weights at 2.2 bits
 # (benchmarks/results/prose-efforts.json).
 MEASURED: Mapping[int, tuple[float, float]] = {
-    1: (0.097, 1.066),
-    2: (0.152, 1.047),
-    3: (0.691, 1.009),
-    4: (0.874, 1.001),
+    1: (0.102, 1.066),
+    2: (0.177, 1.047),
+    3: (0.642, 1.009),
+    4: (0.878, 1.001),
     5: (1.000, 1.000),
-    6: (1.629, 0.983),
-    7: (2.915, 0.971),
-    8: (5.311, 0.964),
-    9: (10.684, 0.959),
+    6: (1.636, 0.983),
+    7: (2.927, 0.971),
+    8: (5.333, 0.964),
+    9: (10.729, 0.959),
 }
 
 
