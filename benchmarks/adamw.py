@@ -9,7 +9,6 @@ checkpoint is kept beside the repository, since a machine that others use makes 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -17,9 +16,9 @@ import numpy as np
 import sentencepiece
 import zstandard
 
-from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.lab.train.fresh_models import initial_model
 from bytecap.lab.train.training import Schedule, train_model
+from bytecap.lab.train.written_model import write_model
 
 from .material import ADAMW, SHARED
 
@@ -57,9 +56,7 @@ def main() -> None:
     fresh = initial_model(ARCHITECTURE, SEED)
     model = train_model(fresh, tokens, schedule, threads=arguments.threads, progress=count)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    names, values, dtypes = zip(*((t.name, t.values, t.dtype) for t in model.tensors), strict=True)
-    export_checkpoint(names, values, dtypes, arguments.folder / "checkpoint.pt", force=True)
-    (arguments.folder / "architecture.json").write_text(json.dumps(ARCHITECTURE, indent=1) + "\n")
+    write_model(model, ARCHITECTURE, arguments.folder, force=True)
     print(f"{arguments.folder}: {model.parameters:,} weights, {done} updates of {BATCH_SEQUENCES * 256} tokens")
 
 

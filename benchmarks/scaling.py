@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from bytecap import interface
-from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.lab.train.fresh_models import initial_model
+from bytecap.lab.train.written_model import write_model
 from bytecap.runtime.shards import write_shard
 
 from .own_process import answer_alone
@@ -63,7 +63,7 @@ def compile_one(folder: Path, model: Model, recipe: str, effort: int, answers) -
     """Compile in this process; puts seconds and peak bytes."""
     start = time.perf_counter()
     result = interface.compile(
-        folder / "model.pt",
+        folder / "checkpoint.pt",
         cap=int(model.parameters * BITS_PER_WEIGHT / 8),
         calibration=folder / "calibration.bin",
         output=folder / "model.bcap",
@@ -91,9 +91,7 @@ def measure(millions: int, recipe: str, effort: int) -> dict:
     tokens = np.random.default_rng(2).choice(VOCABULARY, size=TOKENS, p=share / share.sum())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        names, values, dtypes = ([getattr(t, field) for t in model.tensors] for field in ("name", "values", "dtype"))
-        export_checkpoint(names, values, dtypes, folder / "model.pt", False)
-        (folder / "architecture.json").write_text(json.dumps(dict(model.architecture)))
+        write_model(model, model.architecture, folder, force=False)
         write_shard(folder / "calibration.bin", tokens.astype(np.uint16))
         return answer_alone(f"the compile of {millions} million weights", compile_one, folder, model, recipe, effort)
 

@@ -7,16 +7,13 @@ it is too slow to train the planned steps within the time set aside for that.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...compiler.checkpoints.export import export_checkpoint
 from ...compiler.model.model import Model
 from ...compiler.pipeline import CompileResult, compile_checkpoint
-from ...files.output import write_output
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import Progress, silent
 from ...runtime.check import Check
@@ -26,6 +23,7 @@ from ...runtime.shards import read_shard
 from ...runtime.verification import verify_artifact
 from ..train.fresh_models import initial_model
 from ..train.training import Schedule, train_model
+from ..train.written_model import write_model
 from .demo_folder import prepare_folder
 from .demo_text import DemoData, write_demo_data
 from .first_kernels import kernels_compiled_meanwhile
@@ -103,10 +101,8 @@ def run_demo(
         report("build the text and the tokenizer", 0, 0)
         data = write_demo_data(folder, scale.architecture["vocab_size"], force=force)
         model, steps, seconds = _train(data, scale, report)
-    checkpoint, architecture, artifact = folder / "checkpoint.pt", folder / "architecture.json", folder / "model.bcap"
-    names, values, dtypes = zip(*((tensor.name, tensor.values, tensor.dtype) for tensor in model.tensors), strict=True)
-    export_checkpoint(names, values, dtypes, checkpoint, force)
-    write_output(architecture, (json.dumps(scale.architecture, indent=1) + "\n").encode(), force)
+    checkpoint, architecture = write_model(model, scale.architecture, folder, force)
+    artifact = folder / "model.bcap"
     compiled = compile_checkpoint(
         checkpoint,
         cap=scale.cap,

@@ -14,17 +14,18 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ...compiler.checkpoints.export import export_checkpoint
 from ...compiler.pipeline import compile_checkpoint
 from ...format.artifact import decode_tensors, read_artifact
 from ...processes import prepare_worker
 from ...runtime.interpreter import Interpreter
 from ...runtime.shards import write_shard
 from ..train.fresh_models import initial_model
+from ..train.written_model import write_model
 
 TOKENS = 2048
 SMALL = {"vocab_size": 64, "num_layers": 2, "model_dim": 32, "num_heads": 2, "num_kv_heads": 1, "seq_len": 32}
@@ -47,11 +48,10 @@ def kernels_compiled_meanwhile(architecture: Mapping[str, object], effort: int) 
 def compile_kernels(folder: Path, architecture: Mapping[str, object], effort: int) -> None:
     """Call them all: compile random weights of this architecture in an empty folder, and run what came of it."""
     model, random = initial_model(architecture, 0), np.random.default_rng(0)
-    names, dtypes = ([getattr(tensor, field) for tensor in model.tensors] for field in ("name", "dtype"))
-    values = [random.standard_normal(tensor.values.shape).astype(np.float32) / 8 for tensor in model.tensors]
-    checkpoint, described, text = folder / "model.pt", folder / "architecture.json", folder / "text.bin"
-    export_checkpoint(names, values, dtypes, checkpoint, False)
-    described.write_text(json.dumps(architecture))
+    values = (random.standard_normal(tensor.values.shape).astype(np.float32) / 8 for tensor in model.tensors)
+    tensors = tuple(replace(tensor, values=drawn) for tensor, drawn in zip(model.tensors, values, strict=True))
+    checkpoint, described = write_model(replace(model, tensors=tensors), architecture, folder, False)
+    text = folder / "text.bin"
     write_shard(text, random.integers(0, model.program.vocabulary_size, TOKENS, np.uint16))
     cap = model.parameters  # a byte a weight, with which there is something to round and to code
     made = compile_checkpoint(checkpoint, cap=cap, calibration=text, architecture=described, effort=effort, threads=1)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from ....compiler.checkpoints.checkpoint import read_checkpoint
-from ....compiler.checkpoints.export import export_checkpoint
 from ....compiler.frontends import build_model
 from ....compiler.inputs import read_model
 from ....compiler.model.model import Model
@@ -34,6 +33,7 @@ from ....runtime.tokenizers import SentencepieceTokenizer
 from ...train.fresh_models import initial_model
 from ...train.training import Schedule, train_model
 from ...train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
+from ...train.written_model import write_checkpoint
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
 from ..inputs import Inputs
@@ -223,8 +223,7 @@ class DepthStudy:
             progress=partial(self.inputs.progress, f"train {arm.name}, seed {seed}"),
             trained=leaves,
         )
-        names, values, dtypes = zip(*((t.name, t.values, t.dtype) for t in trained.tensors), strict=True)
-        export_checkpoint(names, values, dtypes, checkpoint, force=True)
+        write_checkpoint(trained, checkpoint, force=True)
         seen = updates * self.options.batch_sequences * model.program.sequence_length
         training_bytes = sum(len(document.encode()) for document in self.files.corpus.training)
         return {
