@@ -11,11 +11,10 @@ import time
 from bytecap.lab.demo.demo import EFFORT, STANDARD_SCALE
 from bytecap.lab.demo.first_kernels import SMALL, kernels_compiled_meanwhile
 
-# Prints the kernels that a compile of the demo's own model, and its score, call in other types than before.
+# Prints the kernels that a larger model, and more text, call in types in which a tiny one did not.
 MISSED = """
 import json, sys
 from pathlib import Path
-import numpy as np
 from numba.core.dispatcher import Dispatcher
 from bytecap.lab.demo import first_kernels
 
